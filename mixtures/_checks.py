@@ -1,0 +1,86 @@
+"""Argument checks: one sentence saying what was wrong, what came, and what to do.
+
+Values are checked only where they are concrete; inside a caller's `jit` only shapes can be, and values become a `Status`.
+"""
+
+import operator
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def is_traced(*values) -> bool:
+    """Whether any leaf is a tracer, so that we are inside a caller's transformation."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+
+
+def as_rows(x) -> Float[Array, "N D"]:
+    """Data of shape (N,) or (N, D) as a floating (N, D) array."""
+    try:
+        x = jnp.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"x must be an array of numbers, got {type(x).__name__}.") from error
+    if not jnp.issubdtype(x.dtype, jnp.number) or jnp.issubdtype(x.dtype, jnp.complexfloating):
+        raise ValueError(f"x must hold real numbers, got dtype {x.dtype}.")
+    if x.ndim not in (1, 2) or x.size == 0:
+        raise ValueError(f"x must have shape (N,) or (N, D) with at least one row, got shape {x.shape}.")
+    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+    return x[:, None] if x.ndim == 1 else x
+
+
+def check_data(x: Float[Array, "N D"], num_components: int) -> None:
+    """Refuse data that cannot be fitted: missing or infinite values, constant columns, too few distinct rows."""
+    num_rows = x.shape[0]
+    if num_rows < 2:
+        raise ValueError("x must have at least two rows, got one.")
+    if is_traced(x):
+        return
+    finite = jnp.isfinite(x)
+    if not bool(finite.all()):
+        bad = jnp.flatnonzero(~finite.all(axis=1), size=5, fill_value=-1).tolist()
+        first = ", ".join(str(i) for i in bad if i >= 0)
+        raise ValueError(f"x must be finite; {int((~finite).sum())} values are NaN or infinite, first in rows {first}.")
+    constant = jnp.flatnonzero(jnp.max(x, axis=0) == jnp.min(x, axis=0)).tolist()
+    if constant:
+        raise ValueError(f"x must vary in every column; constant columns: {', '.join(map(str, constant))}. Leave them out.")
+    distinct = count_distinct(x)
+    if num_components > distinct:
+        raise ValueError(f"num_components must be at most the number of distinct rows, {distinct}; got {num_components}.")
+
+
+def count_distinct(x: Float[Array, "N D"]) -> int:
+    """Number of distinct rows."""
+    ordered = x[jnp.lexsort(x.T)]
+    return int(jnp.sum(jnp.any(ordered[1:] != ordered[:-1], axis=1))) + 1
+
+
+def check_count(name: str, value, least: int = 1) -> int:
+    """Return a whole number of at least `least`, as an int."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        count = least - 1
+    if isinstance(value, bool) or count < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+    return count
+
+
+def check_key(key) -> None:
+    """Refuse anything but a JAX random key."""
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
+    legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32 and key.shape == (2,)
+    if not (typed or legacy):
+        raise ValueError(f"key must be one JAX random key, such as jax.random.key(0); got {type(key).__name__}.")
+
+
+def check_choice(name: str, value, choices) -> None:
+    """Refuse a value that is not among `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")
+
+
+def check_positive(name: str, value) -> None:
+    """Refuse a concrete number that is not positive."""
+    if not is_traced(value) and not bool(jnp.all(jnp.asarray(value) > 0)):
+        raise ValueError(f"{name} must be positive, got {value}.")

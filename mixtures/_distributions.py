@@ -1,0 +1,43 @@
+"""The one probability distribution the package needs and NumPyro lacks."""
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from numpyro.distributions import constraints
+
+
+class ScaleCorrelation(dist.Distribution):
+    """A covariance matrix built from standard deviations and a correlation matrix, as a density over covariances.
+
+    Σ = diag(s) R diag(s). The change of variables from (s, R) to Σ has |∂Σ/∂(s, R)| = 2^D Π s_i^D: 2 s_i for each
+    diagonal entry and s_i s_j for each entry above it.
+
+    Parameters
+    ----------
+    scale
+        Distribution of the standard deviations, event shape (D,).
+    correlation
+        Distribution of correlation matrices, event shape (D, D).
+    """
+
+    arg_constraints = {}
+    support = constraints.positive_definite
+    pytree_data_fields = ("scale", "correlation")
+
+    def __init__(self, scale: dist.Distribution, correlation: dist.Distribution):
+        self.scale, self.correlation = scale, correlation
+        super().__init__(batch_shape=(), event_shape=correlation.event_shape, validate_args=False)
+
+    def sample(self, key, sample_shape=()):
+        """Draw covariance matrices, shape sample_shape + (D, D)."""
+        key_scale, key_correlation = jax.random.split(key)
+        s = self.scale.sample(key_scale, sample_shape)
+        return s[..., :, None] * self.correlation.sample(key_correlation, sample_shape) * s[..., None, :]
+
+    def log_prob(self, value):
+        """Log density at covariance matrices (..., D, D), with respect to their D(D + 1)/2 free entries."""
+        s = jnp.sqrt(jnp.diagonal(value, axis1=-2, axis2=-1))
+        correlation = value / (s[..., :, None] * s[..., None, :])
+        num_features = value.shape[-1]
+        log_jacobian = num_features * (jnp.log(2.0) + jnp.sum(jnp.log(s), axis=-1))
+        return self.scale.log_prob(s) + self.correlation.log_prob(correlation) - log_jacobian

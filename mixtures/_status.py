@@ -1,0 +1,46 @@
+"""What became of a fit, in a word and in a sentence a person can act on."""
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """The outcome of a fit or of one start: an integer inside compiled code, a sentence outside it.
+
+    Values are integers so that an array of outcomes is an ordinary array; `message` is what a person reads.
+    """
+
+    RUNNING = (0, "The fit has not finished.")
+    CONVERGED = (1, "Converged: the predicted remaining gain in the objective is below the tolerance.")
+    INTERIOR = (
+        2,
+        "The likelihood is unbounded, so no global maximum exists; this is the largest interior local maximum found.",
+    )
+    MAX_STEPS = (3, "Stopped at the step limit before convergence; raise max_steps.")
+    COLLAPSED = (
+        4,
+        "A component shrank onto rows that leave it no width that arithmetic can resolve; the objective there means nothing.",
+    )
+    EMPTY = (5, "A component lost all its rows; fit fewer components.")
+    DEGENERATE = (6, "Every start collapsed: no interior maximum was found; use a prior (objective='map') or fewer components.")
+    NON_FINITE = (7, "The objective became NaN or infinite; check the data and the prior.")
+    STALLED = (8, "The objective stopped rising above rounding error before the tolerance was reached.")
+    NOT_A_MAXIMUM = (9, "Stopped where the Hessian is not negative definite: a saddle or a flat ridge, not a maximum.")
+
+    message: str
+
+    def __new__(cls, code: int, message: str) -> "Status":
+        """Make an integer member that carries its message."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.message = message
+        return member
+
+    @property
+    def label(self) -> str:
+        """The name as written in tables and JSON: ``"max_steps"``."""
+        return self.name.lower()
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether the parameters may be reported as a local maximum of the objective."""
+        return self in (Status.CONVERGED, Status.INTERIOR)

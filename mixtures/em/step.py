@@ -1,0 +1,106 @@
+"""One EM iteration on a small state: what every driver of EM repeats."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from mixtures import _kernel
+from mixtures._kernel import Frame, Rows
+from mixtures._status import Status
+from mixtures.coordinates import Coordinates
+from mixtures.families import AbstractParams
+from mixtures.model import Mixture
+
+_LONGEST_STEP = 3.0  # in any unconstrained coordinate: a factor e³ in a variance, three data widths in a mean
+_STEP_LENGTHS = 2.0 ** -np.arange(0, 16, 2)  # tried by a numerical M-step, as fractions of a Newton step
+
+
+class EMState(eqx.Module):
+    """Parameters with the objective and expected statistics *at those parameters*."""
+
+    params: AbstractParams
+    stats: Float[Array, "K P"]
+    log_likelihood: Float[Array, ""]
+    objective: Float[Array, ""]
+    gain: Float[Array, ""]
+    num_steps: Int[Array, ""]
+    status: Int[Array, ""]
+
+
+def init(model: Mixture, rows: Rows, params: AbstractParams) -> EMState:
+    """State at starting parameters, after their E-step."""
+    log_likelihood, stats = _kernel.e_step(model.family.natural_params(params, rows.frame), rows)
+    objective = log_likelihood + model.log_prior(params)
+    gain = jnp.full_like(objective, jnp.inf)
+    return EMState(params, stats, log_likelihood, objective, gain, jnp.int32(0), jnp.int32(Status.RUNNING))
+
+
+def step(model: Mixture, rows: Rows, state: EMState, atol: Float[Array, ""]) -> EMState:
+    """One M-step and the E-step that evaluates it.
+
+    A step that lowers the objective (rounding, at the limit of precision) is not taken.
+    """
+    params = m_step(model, rows.frame, state.stats, state.params)
+    log_likelihood, stats = _kernel.e_step(model.family.natural_params(params, rows.frame), rows)
+    objective = log_likelihood + model.log_prior(params)
+    gain = objective - state.objective
+    status = _judge(model, rows, params, objective, gain, state.gain, atol)
+    new = EMState(params, stats, log_likelihood, objective, gain, state.num_steps + 1, status)
+    fell = (gain < 0) & ((status == Status.CONVERGED) | (status == Status.STALLED))
+    kept = eqx.tree_at(lambda s: (s.num_steps, s.status), state, (new.num_steps, status))
+    return jax.tree.map(lambda old, updated: jnp.where(fell, old, updated), kept, new)
+
+
+def _judge(model, rows, params, objective, gain, last_gain, atol) -> Int[Array, ""]:
+    """Status after a step.
+
+    Converged means that the *predicted remaining* gain is below `atol` nats, extrapolating the geometric decrease of
+    gains (Aitken; Böhning et al. 1994, eq. 4), not that one gain is small: slow EM takes many small steps far from the end.
+    Collapsed means a variance below eps^(2/3) of the data's, where rounding (eps) starts to show in its third digit.
+    """
+    eps = jnp.finfo(objective.dtype).eps
+    noise = 8 * eps * (jnp.abs(objective) + rows.num_rows)
+    rate = gain / last_gain
+    remaining = gain * rate / (1.0 - rate)
+    settled = (gain < atol) & (rate < 1.0) & (remaining < atol)
+    narrow = ~(jnp.min(model.family.narrowest(params, rows.frame)) > eps ** (2 / 3))
+    verdicts = [
+        (narrow & (jnp.min(params.weights) <= eps), Status.EMPTY),
+        (narrow, Status.COLLAPSED),
+        (~jnp.isfinite(objective), Status.NON_FINITE),
+        (gain < -noise, Status.STALLED),
+        ((gain <= noise) | settled, Status.CONVERGED),
+    ]
+    return jnp.select([v for v, _ in verdicts], [jnp.int32(s) for _, s in verdicts], jnp.int32(Status.RUNNING))
+
+
+def m_step(model: Mixture, frame: Frame, stats: Float[Array, "K P"], params: AbstractParams) -> AbstractParams:
+    """Parameters that maximise (or, without a closed form, raise) the expected log joint given statistics."""
+    updated = model.family.closed_form_m_step(model.prior, stats, frame)
+    return updated if updated is not None else _climb(model, frame, stats, params)
+
+
+def _climb(model: Mixture, frame: Frame, stats: Float[Array, "K P"], params: AbstractParams) -> AbstractParams:
+    """Raise the expected log joint by one safeguarded Newton step from `params`.
+
+    One step per iteration keeps EM monotone and its rate of convergence (the EM gradient algorithm: Lange 1995,
+    section 2). Negative curvature is turned round, and of a few step lengths the best is taken.
+    """
+    coordinates = Coordinates.of(model, frame)
+
+    def expected_log_joint(u):
+        candidate = coordinates.params(u)
+        return jnp.vdot(model.family.natural_params(candidate, frame), stats) + model.log_prior(candidate)
+
+    start = coordinates.vector(params)
+    curvature, axes = jnp.linalg.eigh(jax.jacfwd(jax.grad(expected_log_joint))(start))
+    floor = jnp.finfo(start.dtype).eps * jnp.max(jnp.abs(curvature))
+    direction = axes @ ((axes.T @ jax.grad(expected_log_joint)(start)) / jnp.maximum(jnp.abs(curvature), floor))
+    direction = direction * jnp.minimum(1.0, _LONGEST_STEP / jnp.max(jnp.abs(direction)))
+    candidates = start + _STEP_LENGTHS[:, None] * direction
+    heights = jax.vmap(expected_log_joint)(candidates)
+    best = jnp.argmax(jnp.where(jnp.isfinite(heights), heights, -jnp.inf))
+    higher = heights[best] > expected_log_joint(start)
+    return jax.tree.map(lambda new, old: jnp.where(higher, new, old), coordinates.params(candidates[best]), params)

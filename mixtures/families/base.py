@@ -1,0 +1,80 @@
+"""What a component family must provide for every engine to fit it."""
+
+import abc
+
+import equinox as eqx
+from jaxtyping import Array, Float, Int, Key
+
+from mixtures._kernel import Frame, Rows
+from mixtures.priors import AbstractPrior, Shapes
+
+
+class AbstractParams(eqx.Module):
+    """Parameters of a K-component mixture in constrained space; leading axes (starts, draws) are allowed."""
+
+    weights: eqx.AbstractVar[Float[Array, "*batch K"]]
+
+
+class AbstractFamily(eqx.Module):
+    """A family of component distributions, such as Gaussians with full covariances.
+
+    `sites` are the parameters by name, as the prior and the NumPyro model see them: ``weights`` and the family's own.
+    """
+
+    @abc.abstractmethod
+    def shapes(self, num_components: int, num_features: int) -> Shapes:
+        """Support of one block and full shape of every site."""
+
+    @abc.abstractmethod
+    def num_parameters(self, num_components: int, num_features: int) -> int:
+        """Number of free parameters, weights included: the `df` of AIC and BIC."""
+
+    @abc.abstractmethod
+    def params(self, sites: dict[str, Array]) -> AbstractParams:
+        """Parameters from their sites."""
+
+    @abc.abstractmethod
+    def sites(self, params: AbstractParams) -> dict[str, Array]:
+        """Sites from the parameters."""
+
+    @abc.abstractmethod
+    def default_prior(self, x: Float[Array, "N D"], num_components: int) -> AbstractPrior:
+        """The data-scaled default prior."""
+
+    @abc.abstractmethod
+    def prepare(self, x: Float[Array, "N D"], num_lanes: int) -> Rows:
+        """Rows with this family's sufficient statistics, ready for the kernel."""
+
+    @abc.abstractmethod
+    def natural_params(self, params: AbstractParams, frame: Frame) -> Float[Array, "K P"]:
+        """Natural parameters in the frame's units, with log weights and all constants in the first column."""
+
+    @abc.abstractmethod
+    def closed_form_m_step(self, prior: AbstractPrior, stats: Float[Array, "K P"], frame: Frame) -> AbstractParams | None:
+        """The maximiser of the expected log joint, or None where it has no closed form under this prior."""
+
+    @abc.abstractmethod
+    def narrowest(self, params: AbstractParams, frame: Frame) -> Float[Array, " K"]:
+        """Each component's smallest (conditional) variance, as a fraction of the data's; 0 is collapse."""
+
+    @abc.abstractmethod
+    def start_at(
+        self, centres: Float[Array, "K D"], widths: Float[Array, " K"], x: Float[Array, "N D"]
+    ) -> AbstractParams:
+        """Equal-weight components at `centres`, `widths` times as wide (in variance) as K of them could share the data."""
+
+    @abc.abstractmethod
+    def locations(self, params: AbstractParams) -> Float[Array, "*batch K D"]:
+        """Where each component lies, for ordering and for pictures."""
+
+    @abc.abstractmethod
+    def permute(self, params: AbstractParams, order: Int[Array, " K"]) -> AbstractParams:
+        """Parameters of the same mixture with component `order[k]` in place k; no leading axes."""
+
+    @abc.abstractmethod
+    def rescale(self, params: AbstractParams, frame: Frame) -> AbstractParams:
+        """Parameters in data units from parameters in the frame's units."""
+
+    @abc.abstractmethod
+    def sample(self, params: AbstractParams, key: Key[Array, ""], num_rows: int) -> tuple[Array, Array]:
+        """Rows (num_rows, D) and the component each came from (num_rows,)."""

@@ -1,0 +1,110 @@
+"""The mixture itself, written down once: every engine fits this value."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from mixtures import _kernel
+from mixtures._checks import as_rows, check_count
+from mixtures._kernel import Rows
+from mixtures.families import AbstractFamily, AbstractParams, Gaussian
+from mixtures.priors import AbstractPrior, Flat
+
+
+class Mixture(eqx.Module):
+    """A finite mixture Σ_k w_k p(x | θ_k) with a prior on (w, θ).
+
+    Parameters
+    ----------
+    family
+        The component family, e.g. ``mx.Gaussian("full")``.
+    num_components
+        K, at least 1.
+    prior
+        Prior on weights and component parameters in constrained coordinates; None for none (maximum likelihood only).
+
+    Raises
+    ------
+    ValueError
+        If an argument is of the wrong kind, or `num_components` is not a positive integer.
+    """
+
+    family: AbstractFamily
+    num_components: int = eqx.field(static=True)
+    prior: AbstractPrior
+
+    def __init__(self, family: AbstractFamily, num_components: int, prior: AbstractPrior | None = None):
+        if not isinstance(family, AbstractFamily):
+            raise ValueError(f'family must be a component family such as mx.Gaussian("full"), got {family!r}.')
+        if not isinstance(prior, AbstractPrior | None):
+            raise ValueError(f"prior must come from mx.priors, got {type(prior).__name__}.")
+        self.family = family
+        self.num_components = check_count("num_components", num_components)
+        self.prior = Flat() if prior is None else prior
+
+    @staticmethod
+    def for_data(x: Float[Array, "N *D"], num_components: int, family: AbstractFamily | None = None) -> "Mixture":
+        """Make a mixture with the family's default prior, scaled to the data and recorded in the model.
+
+        Parameters
+        ----------
+        x
+            Data, (N,) or (N, D), that set the prior's location and scale.
+        num_components
+            K, at least 1.
+        family
+            Component family; full-covariance Gaussians if not given.
+        """
+        family = Gaussian("full") if family is None else family
+        check_count("num_components", num_components)
+        return Mixture(family, num_components, family.default_prior(as_rows(x), num_components))
+
+    def without_prior(self) -> "Mixture":
+        """Return the same mixture with no prior: its log joint is the log-likelihood."""
+        return Mixture(self.family, self.num_components)
+
+    def num_parameters(self, num_features: int) -> int:
+        """Count free parameters, the `df` of AIC and BIC."""
+        return self.family.num_parameters(self.num_components, num_features)
+
+    def prepare(self, x: Float[Array, "N *D"], num_starts: int = 1) -> Rows:
+        """Prepare data for the kernel once, before a loop that visits them many times."""
+        return self.family.prepare(as_rows(x), self.num_components * num_starts)
+
+    def log_prior(self, params: AbstractParams) -> Float[Array, ""]:
+        """Log prior density at `params`, fully normalised, in (weights, component parameters) coordinates."""
+        values = self.family.sites(params)
+        num_features = self.family.locations(params).shape[-1]
+        shapes = self.family.shapes(self.num_components, num_features)
+        terms = [site(values).log_prob(values[name]) for name, site in self.prior.sites(shapes).items()]
+        return jnp.sum(jnp.stack(terms))
+
+    def log_likelihood(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, ""]:
+        """Log-likelihood Σ_n log Σ_k w_k p(x_n | θ_k), in nats."""
+        rows = x if isinstance(x, Rows) else self.prepare(x)
+        return _kernel.log_likelihood(self.family.natural_params(params, rows.frame), rows)
+
+    def log_joint(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, ""]:
+        """Log-likelihood plus log prior: the log posterior density up to the evidence."""
+        return self.log_likelihood(params, x) + self.log_prior(params)
+
+    def log_prob(self, params: AbstractParams, x: Float[Array, "N *D"]) -> Float[Array, " N"]:
+        """Log density of each row under the mixture."""
+        return jax.nn.logsumexp(self._log_densities(params, x), axis=0)
+
+    def responsibilities(self, params: AbstractParams, x: Float[Array, "N *D"]) -> Float[Array, "N K"]:
+        """Probability that each row came from each component, rows summing to one."""
+        return jax.nn.softmax(self._log_densities(params, x), axis=0).T
+
+    def _log_densities(self, params: AbstractParams, x: Float[Array, "N *D"]) -> Float[Array, "K N"]:
+        rows = self.prepare(x)
+        eta = self.family.natural_params(params, rows.frame)
+        return _kernel.log_densities(eta, rows)
+
+    @partial(jax.jit, static_argnames="num_rows")
+    def sample(self, params: AbstractParams, key: Key[Array, ""], num_rows: int) -> tuple[Array, Array]:
+        """Draw rows (num_rows, D) and the component each came from (num_rows,)."""
+        return self.family.sample(params, key, num_rows)
