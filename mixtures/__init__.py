@@ -1,5 +1,43 @@
+"""Finite mixtures, written down once and fitted by EM, variational inference and NUTS, with a comparison of the three.
+
+>>> import jax, mixtures as mx
+>>> model = mx.Mixture.for_data(x, num_components=3)
+>>> result = mx.compare(model, x, key=jax.random.key(0))
+>>> result.save("out/mine")
+"""
+
 from mixtures import priors
-from mixtures.families import Gaussian
-from mixtures.model import Mixture
 from mixtures._status import Status
-from mixtures.em.fit import fit_em
+from mixtures.bayes.numpyro_model import numpyro_model
+from mixtures.bayes.nuts import fit_nuts
+from mixtures.bayes.posterior import Posterior
+from mixtures.bayes.vi import fit_vi
+from mixtures.compare import Comparison, compare, compare_fits
+from mixtures.data import Data, read_data
+from mixtures.em.fit import EMFit, fit_em
+from mixtures.em.uncertainty import StandardErrors, standard_errors
+from mixtures.families import Gaussian, GaussianParams
+from mixtures.model import Mixture
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Comparison",
+    "Data",
+    "EMFit",
+    "Gaussian",
+    "GaussianParams",
+    "Mixture",
+    "Posterior",
+    "StandardErrors",
+    "Status",
+    "compare",
+    "compare_fits",
+    "fit_em",
+    "fit_nuts",
+    "fit_vi",
+    "numpyro_model",
+    "priors",
+    "read_data",
+    "standard_errors",
+]

@@ -24,7 +24,7 @@ class Status(IntEnum):
     DEGENERATE = (6, "Every start collapsed: no interior maximum was found; use a prior (objective='map') or fewer components.")
     NON_FINITE = (7, "The objective became NaN or infinite; check the data and the prior.")
     STALLED = (8, "The objective stopped rising above rounding error before the tolerance was reached.")
-    NOT_A_MAXIMUM = (9, "Stopped where the Hessian is not negative definite: a saddle or a flat ridge, not a maximum.")
+    NOT_CONVERGED = (9, "The sampler or optimiser did not converge; conclude nothing from it.")
 
     message: str
 

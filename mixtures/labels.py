@@ -1,13 +1,126 @@
-"""Component labels: canonical order, and alignment of posterior draws to one labelling."""
+"""Component labels: canonical order, and alignment of posterior draws to one labelling.
 
+A posterior under an exchangeable prior is symmetric in the labels, so draws of "the mean of component 2" mean nothing
+until labels are fixed. Here each draw is permuted to agree with the responsibilities of all others, by assignment.
+"""
+
+import equinox as eqx
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+import numpy as np
+from jaxtyping import Array, Float, Int
+from optax.assignment import hungarian_algorithm
 
+from mixtures._kernel import Rows
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
+
+_MAX_ROUNDS = 20
+_BLOCK_ELEMENTS = 2**22  # draws × rows × components whose responsibilities are held at once
+
+
+class Relabelling(eqx.Module):
+    """How draws were relabelled, and how far that can be believed.
+
+    `permutations[c, s, k]` is the original label of the component now called k. `switched` is the share of draws whose
+    permutation differs from the most common one of their own chain: label switching that really happened. `ambiguity`
+    is the mean probability that the data would rather exchange the least distinct two labels of a draw, between 0
+    (labels are plain) and ½ (they are arbitrary).
+    """
+
+    permutations: Int[Array, "C S K"]
+    switched: Float[Array, ""]
+    ambiguity: Float[Array, ""]
 
 
 def canonical_order(model: Mixture, params: AbstractParams) -> Int[Array, " K"]:
     """Order of the components by the first coordinate of their location, ties broken by the next."""
     locations = model.family.locations(params)
     return jnp.lexsort(locations.T[::-1])
+
+
+def relabel(
+    model: Mixture, rows: Rows, params: AbstractParams, reference: AbstractParams
+) -> tuple[AbstractParams, Relabelling]:
+    """Align draws, with leading (chain, draw) axes, to `reference`, and then to each other until nothing changes.
+
+    Each draw takes the permutation that minimises the Kullback–Leibler divergence of its responsibilities from the
+    average of all relabelled responsibilities (Stephens 2000, algorithm 2), starting from those of `reference`.
+    """
+    num_chains, num_draws = params.weights.shape[:2]
+    flat = jax.tree.map(lambda leaf: leaf.reshape(num_chains * num_draws, *leaf.shape[2:]), params)
+    block = max(1, min(num_chains * num_draws, _BLOCK_ELEMENTS // (rows.num_rows * model.num_components)))
+
+    def align(average):
+        """Permutations, margins and the new average, given the average responsibilities (K, N)."""
+        log_average = jnp.log(jnp.maximum(average, jnp.finfo(average.dtype).tiny))
+
+        def one(draw):
+            responsibilities = model.component_responsibilities(draw, rows)
+            cost = -log_average @ responsibilities.T
+            permutation = _assign(cost)
+            return permutation, _margin(cost[:, permutation]), responsibilities[permutation]
+
+        def add(total, draws):
+            permutations, margins, aligned = jax.vmap(one)(draws)
+            return total + jnp.sum(aligned, axis=0), (permutations, margins)
+
+        total, (permutations, margins) = _scan_blocks(add, jnp.zeros_like(average), flat, block)
+        return total / (num_chains * num_draws), permutations, margins
+
+    def again(carry):
+        average, permutations, _, rounds, _ = carry
+        average, updated, margins = align(average)
+        return average, updated, margins, rounds + 1, jnp.any(updated != permutations)
+
+    first = align(model.component_responsibilities(reference, rows))
+    carry = (*first, jnp.int32(1), jnp.array(True))
+    _, permutations, margins, _, _ = jax.lax.while_loop(lambda c: c[4] & (c[3] < _MAX_ROUNDS), again, carry)
+
+    aligned = jax.vmap(model.family.permute)(flat, permutations)
+    aligned = jax.tree.map(lambda leaf: leaf.reshape(num_chains, num_draws, *leaf.shape[1:]), aligned)
+    permutations = permutations.reshape(num_chains, num_draws, model.num_components)
+    ambiguity = jnp.mean(jax.nn.sigmoid(-margins))
+    return aligned, Relabelling(permutations, _switched_share(permutations), ambiguity)
+
+
+def _assign(cost: Float[Array, "K K"]) -> Int[Array, " K"]:
+    """Column assigned to each row at the least total cost."""
+    rows, columns = hungarian_algorithm(cost)
+    return jnp.zeros(cost.shape[0], columns.dtype).at[rows].set(columns)
+
+
+def _margin(cost: Float[Array, "K K"]) -> Float[Array, ""]:
+    """Extra cost of the cheapest exchange of two labels, for a cost whose assignment is its diagonal."""
+    if cost.shape[0] == 1:
+        return jnp.array(jnp.inf, cost.dtype)
+    own = jnp.diagonal(cost)
+    exchange = cost + cost.T - own[:, None] - own
+    return jnp.min(exchange[np.triu_indices(cost.shape[0], 1)])
+
+
+def _switched_share(permutations: Int[Array, "C S K"]) -> Float[Array, ""]:
+    """Share of draws whose permutation is not the most common one of their chain."""
+    num_components = permutations.shape[-1]
+    code = jnp.sum(permutations * num_components ** jnp.arange(num_components), axis=-1)
+    ordered = jnp.sort(code, axis=1)
+    most_common = jax.vmap(lambda o: o[jnp.argmax(_run_lengths(o))])(ordered)
+    return jnp.mean(code != most_common[:, None])
+
+
+def _run_lengths(ordered: Int[Array, " S"]) -> Int[Array, " S"]:
+    """How many entries equal each entry of a sorted vector."""
+    return jnp.searchsorted(ordered, ordered, side="right") - jnp.searchsorted(ordered, ordered, side="left")
+
+
+def _scan_blocks(add, total, draws, block: int):
+    """Scan `add` over blocks of draws, the last of which may be shorter."""
+    count = jax.tree.leaves(draws)[0].shape[0]
+    whole = count // block * block
+    blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, block, *leaf.shape[1:]), draws)
+    total, outputs = jax.lax.scan(add, total, blocks)
+    outputs = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), outputs)
+    if whole < count:
+        total, rest = add(total, jax.tree.map(lambda leaf: leaf[whole:], draws))
+        outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, rest)
+    return total, outputs

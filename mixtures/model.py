@@ -91,18 +91,21 @@ class Mixture(eqx.Module):
         """Log-likelihood plus log prior: the log posterior density up to the evidence."""
         return self.log_likelihood(params, x) + self.log_prior(params)
 
-    def log_prob(self, params: AbstractParams, x: Float[Array, "N *D"]) -> Float[Array, " N"]:
+    def log_prob(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, " N"]:
         """Log density of each row under the mixture."""
         return jax.nn.logsumexp(self._log_densities(params, x), axis=0)
 
-    def responsibilities(self, params: AbstractParams, x: Float[Array, "N *D"]) -> Float[Array, "N K"]:
+    def responsibilities(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, "N K"]:
         """Probability that each row came from each component, rows summing to one."""
-        return jax.nn.softmax(self._log_densities(params, x), axis=0).T
+        return self.component_responsibilities(params, x).T
 
-    def _log_densities(self, params: AbstractParams, x: Float[Array, "N *D"]) -> Float[Array, "K N"]:
-        rows = self.prepare(x)
-        eta = self.family.natural_params(params, rows.frame)
-        return _kernel.log_densities(eta, rows)
+    def component_responsibilities(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, "K N"]:
+        """Responsibilities in the kernel's layout, one row a component."""
+        return jax.nn.softmax(self._log_densities(params, x), axis=0)
+
+    def _log_densities(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, "K N"]:
+        rows = x if isinstance(x, Rows) else self.prepare(x)
+        return _kernel.log_densities(self.family.natural_params(params, rows.frame), rows)
 
     @partial(jax.jit, static_argnames="num_rows")
     def sample(self, params: AbstractParams, key: Key[Array, ""], num_rows: int) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from mixtures._drivers import OnProgress, chunk_limits
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.em import step as em_step
-from mixtures.em.starts import random_starts
+from mixtures.starts import random_starts
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order

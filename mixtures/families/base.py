@@ -1,6 +1,8 @@
 """What a component family must provide for every engine to fit it."""
 
 import abc
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Float, Int, Key
@@ -13,6 +15,15 @@ class AbstractParams(eqx.Module):
     """Parameters of a K-component mixture in constrained space; leading axes (starts, draws) are allowed."""
 
     weights: eqx.AbstractVar[Float[Array, "*batch K"]]
+
+
+class FreeEstimate(NamedTuple):
+    """One number among the estimates: its printed name, where it stands, and the interval it may lie in."""
+
+    name: str
+    key: str
+    index: tuple[int, ...]
+    support: Literal["real", "positive", "unit interval"]
 
 
 class AbstractFamily(eqx.Module):
@@ -66,6 +77,20 @@ class AbstractFamily(eqx.Module):
     @abc.abstractmethod
     def locations(self, params: AbstractParams) -> Float[Array, "*batch K D"]:
         """Where each component lies, for ordering and for pictures."""
+
+    @abc.abstractmethod
+    def estimates(self, params: AbstractParams) -> dict[str, Array]:
+        """What a person reads: every parameter by name, in full, with any leading axes kept."""
+
+    @abc.abstractmethod
+    def free_estimates(self, num_components: int, columns: Sequence[str]) -> list[FreeEstimate]:
+        """The entries of `estimates` that are free, each once, with a name to print."""
+
+    @abc.abstractmethod
+    def marginal_densities(
+        self, params: AbstractParams, feature: int, grid: Float[Array, " G"]
+    ) -> Float[Array, " G"]:
+        """Density of one feature's marginal at points of a grid."""
 
     @abc.abstractmethod
     def permute(self, params: AbstractParams, order: Int[Array, " K"]) -> AbstractParams:

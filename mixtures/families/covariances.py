@@ -8,6 +8,7 @@ import abc
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
@@ -21,10 +22,6 @@ class CovarianceModel(abc.ABC):
     @abc.abstractmethod
     def shape(self, num_components: int, num_features: int) -> tuple[int, ...]:
         """Shape of the compact array."""
-
-    @abc.abstractmethod
-    def num_parameters(self, num_components: int, num_features: int) -> int:
-        """Number of free covariance parameters."""
 
     @abc.abstractmethod
     def expand(self, compact: Float[Array, "..."], num_components: int, num_features: int) -> Float[Array, "*batch K D D"]:
@@ -52,6 +49,14 @@ class CovarianceModel(abc.ABC):
     def rescale(self, compact: Float[Array, "..."], scale: Float[Array, " D"]) -> Float[Array, "..."]:
         """Change the units of the features: multiply feature j by `scale[j]`."""
 
+    @abc.abstractmethod
+    def free_entries(self, num_components: int, num_features: int) -> list[tuple[int, int, int]]:
+        """One (component, row, column) of the dense matrices, from 0, for every free covariance parameter."""
+
+    def entry_name(self, component: int, row: str, column: str) -> str:
+        """What to call one free entry in a table."""
+        return f"covariances[{component + 1}, {row}, {column}]"
+
     def support(self, num_features: int) -> constraints.Constraint:
         """The NumPyro constraint of one block of the compact array."""
         matrices = self.full_statistics and num_features > 1
@@ -66,10 +71,6 @@ class Full(CovarianceModel):
     def shape(self, num_components, num_features):
         """(K, D, D)."""
         return (num_components, num_features, num_features)
-
-    def num_parameters(self, num_components, num_features):
-        """K D(D + 1)/2."""
-        return num_components * num_features * (num_features + 1) // 2
 
     def expand(self, compact, num_components, num_features):
         """Already dense."""
@@ -87,6 +88,11 @@ class Full(CovarianceModel):
         """D + 1 and one mean."""
         return num_features + 2
 
+    def free_entries(self, num_components, num_features):
+        """Every component's upper triangle."""
+        rows, cols = np.triu_indices(num_features)
+        return [(k, int(i), int(j)) for k in range(num_components) for i, j in zip(rows, cols, strict=True)]
+
     def rescale(self, compact, scale):
         """Multiply rows and columns."""
         return compact * scale[:, None] * scale
@@ -100,10 +106,6 @@ class Tied(CovarianceModel):
     def shape(self, num_components, num_features):
         """(D, D)."""
         return (num_features, num_features)
-
-    def num_parameters(self, num_components, num_features):
-        """D(D + 1)/2."""
-        return num_features * (num_features + 1) // 2
 
     def expand(self, compact, num_components, num_features):
         """Repeat the one matrix."""
@@ -122,6 +124,14 @@ class Tied(CovarianceModel):
         """D + 1 and K means."""
         return num_features + 1 + num_components
 
+    def free_entries(self, num_components, num_features):
+        """The first component's upper triangle."""
+        return Full().free_entries(1, num_features)
+
+    def entry_name(self, component, row, column):
+        """All components share it."""
+        return f"covariances[all, {row}, {column}]"
+
     def rescale(self, compact, scale):
         """Multiply rows and columns."""
         return compact * scale[:, None] * scale
@@ -135,10 +145,6 @@ class Diagonal(CovarianceModel):
     def shape(self, num_components, num_features):
         """(K, D)."""
         return (num_components, num_features)
-
-    def num_parameters(self, num_components, num_features):
-        """K D."""
-        return num_components * num_features
 
     def expand(self, compact, num_components, num_features):
         """Put variances on diagonals."""
@@ -156,6 +162,10 @@ class Diagonal(CovarianceModel):
         """Two from the inverse-gamma's exponent and one mean."""
         return 3
 
+    def free_entries(self, num_components, num_features):
+        """Every diagonal."""
+        return [(k, d, d) for k in range(num_components) for d in range(num_features)]
+
     def rescale(self, compact, scale):
         """Multiply each variance."""
         return compact * scale**2
@@ -169,10 +179,6 @@ class Spherical(CovarianceModel):
     def shape(self, num_components, num_features):
         """(K,)."""
         return (num_components,)
-
-    def num_parameters(self, num_components, num_features):
-        """K."""
-        return num_components
 
     def expand(self, compact, num_components, num_features):
         """Put the variance on every diagonal entry."""
@@ -189,6 +195,14 @@ class Spherical(CovarianceModel):
     def mode_offset(self, num_components, num_features):
         """Two from the inverse-gamma's exponent and one mean of D features."""
         return num_features + 2
+
+    def free_entries(self, num_components, num_features):
+        """Each matrix's first entry."""
+        return [(k, 0, 0) for k in range(num_components)]
+
+    def entry_name(self, component, row, column):
+        """All features share it."""
+        return f"covariances[{component + 1}]"
 
     def rescale(self, compact, scale):
         """Multiply by the geometric mean of the squared factors (only a common factor keeps the model)."""

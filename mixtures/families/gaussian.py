@@ -1,6 +1,7 @@
 """Gaussian components, for any covariance model and any dimension."""
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Literal, cast
 
 import equinox as eqx
 import jax
@@ -10,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from numpyro.distributions import constraints
 
 from mixtures._kernel import Frame, Rows
-from mixtures.families.base import AbstractFamily, AbstractParams
+from mixtures.families.base import AbstractFamily, AbstractParams, FreeEstimate
 from mixtures.families.covariances import COVARIANCE_MODELS, CovarianceModel, inverse_and_log_det
 from mixtures.priors import AbstractPrior, Conjugate, Flat, Shapes
 
@@ -65,8 +66,9 @@ class Gaussian(AbstractFamily):
         }
 
     def num_parameters(self, num_components: int, num_features: int) -> int:
-        """(K − 1) + K D + the covariance model's own count."""
-        return num_components - 1 + num_components * num_features + self.model.num_parameters(num_components, num_features)
+        """(K − 1) + K D + the covariance model's free entries."""
+        free = self.model.free_entries(num_components, num_features)
+        return num_components - 1 + num_components * num_features + len(free)
 
     def params(self, sites: dict[str, Array]) -> GaussianParams:
         """Parameters from their sites."""
@@ -186,6 +188,34 @@ class Gaussian(AbstractFamily):
         """The means."""
         return cast(GaussianParams, params).means
 
+    def estimates(self, params: AbstractParams) -> dict[str, Array]:
+        """Weights (…, K), means (…, K, D) and dense covariances (…, K, D, D)."""
+        params = cast(GaussianParams, params)
+        return {"weights": params.weights, "means": params.means, "covariances": params.covariances}
+
+    def free_estimates(self, num_components: int, columns: Sequence[str]) -> list[FreeEstimate]:
+        """Weights, means, and each free covariance once; components from 1, features by name."""
+        components = range(num_components)
+        weights = [FreeEstimate(f"weights[{k + 1}]", "weights", (k,), "unit interval") for k in components]
+        means = [
+            FreeEstimate(f"means[{k + 1}, {name}]", "means", (k, d), "real")
+            for k in components
+            for d, name in enumerate(columns)
+        ]
+        covariances = [
+            FreeEstimate(self.model.entry_name(k, columns[i], columns[j]), "covariances", (k, i, j), _sign(i, j))
+            for k, i, j in self.model.free_entries(num_components, len(columns))
+        ]
+        return weights + means + covariances
+
+    def marginal_densities(
+        self, params: AbstractParams, feature: int, grid: Float[Array, " G"]
+    ) -> Float[Array, " G"]:
+        """Mixture of the components' normal marginals."""
+        params = cast(GaussianParams, params)
+        scale = jnp.sqrt(params.covariances[:, feature, feature])
+        return jax.scipy.stats.norm.pdf(grid[:, None], params.means[:, feature], scale) @ params.weights
+
     def permute(self, params: AbstractParams, order: Int[Array, " K"]) -> GaussianParams:
         """Reorder weights, means and whatever the covariance model does not share."""
         params = cast(GaussianParams, params)
@@ -206,6 +236,10 @@ class Gaussian(AbstractFamily):
         noise = jax.random.normal(key_noise, (num_rows, params.means.shape[1]), params.means.dtype)
         tril = jnp.linalg.cholesky(params.covariances)
         return params.means[component] + jnp.einsum("nde,ne->nd", tril[component], noise), component
+
+
+def _sign(row: int, column: int) -> Literal["real", "positive"]:
+    return "positive" if row == column else "real"
 
 
 def cross_products(z: Float[Array, "N D"]) -> Float[Array, "P N"]:

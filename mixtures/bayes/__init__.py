@@ -1,0 +1,1 @@
+"""Variational inference and NUTS on the NumPyro form of a mixture."""

@@ -1,0 +1,85 @@
+"""Convergence diagnostics of draws, computed by ArviZ, on parameters and on label-free quantities."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean, sd and reliability of one quantity; every field has the quantity's own shape.
+
+    `mcse` is of the mean; `rhat` is rank-normalised and split (Vehtari et al. 2021); constants have NaN `rhat`.
+    """
+
+    mean: Float[np.ndarray, "..."]
+    sd: Float[np.ndarray, "..."]
+    mcse: Float[np.ndarray, "..."]
+    rhat: Float[np.ndarray, "..."]
+    ess_bulk: Float[np.ndarray, "..."]
+    ess_tail: Float[np.ndarray, "..."]
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Summaries of relabelled parameters and of label-free invariants.
+
+    `max_rhat` and `min_ess` are the worst over the *invariants*, which are sound whatever labels do;
+    `max_rhat_parameters` and `min_ess_parameters` are the worst over relabelled parameters.
+    """
+
+    parameters: dict[str, Summary]
+    invariants: dict[str, Summary]
+    divergences: int
+
+    @property
+    def max_rhat(self) -> float:
+        """Largest R-hat of a label-free quantity."""
+        return _worst(np.nanmax, "rhat", self.invariants)
+
+    @property
+    def min_ess(self) -> float:
+        """Smallest bulk or tail ESS of a label-free quantity."""
+        return min(_worst(np.nanmin, name, self.invariants) for name in ("ess_bulk", "ess_tail"))
+
+    @property
+    def max_rhat_parameters(self) -> float:
+        """Largest R-hat of a relabelled parameter."""
+        return _worst(np.nanmax, "rhat", self.parameters)
+
+    @property
+    def min_ess_parameters(self) -> float:
+        """Smallest bulk or tail ESS of a relabelled parameter."""
+        return min(_worst(np.nanmin, name, self.parameters) for name in ("ess_bulk", "ess_tail"))
+
+
+def summarise(draws: Float[np.ndarray, "C S ..."]) -> Summary:
+    """Summarise draws with leading (chain, draw) axes, entry by entry."""
+    from arviz_stats.base import array_stats
+
+    draws = np.asarray(draws, np.float64)
+    shape = draws.shape[2:]
+    columns = draws.reshape(*draws.shape[:2], -1)
+    varies = np.ptp(columns, axis=(0, 1)) > 0
+
+    def each(function) -> np.ndarray:
+        values = [function(columns[..., i]) if v else np.nan for i, v in enumerate(varies)]
+        return np.asarray(values, float).reshape(shape)
+
+    def stat(name, **options):
+        return each(lambda a: getattr(array_stats, name)(a, chain_axis=0, draw_axis=1, **options))
+
+    return Summary(
+        mean=draws.mean(axis=(0, 1)),
+        sd=draws.std(axis=(0, 1), ddof=1),
+        mcse=stat("mcse", method="mean"),
+        rhat=stat("rhat", method="rank"),
+        ess_bulk=stat("ess", method="bulk"),
+        ess_tail=stat("ess", method="tail", prob=(0.05, 0.95)),
+    )
+
+
+def _worst(reduce, name: str, summaries: dict[str, Summary]) -> float:
+    values = np.concatenate([np.ravel(getattr(s, name)) for s in summaries.values()])
+    return float(reduce(values)) if np.isfinite(values).any() else float("nan")

@@ -1,0 +1,59 @@
+"""The NumPyro form of a mixture: the only file that calls `numpyro.sample` and `numpyro.factor`."""
+
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+from numpyro.distributions import constraints
+from numpyro.infer.util import potential_energy
+
+from mixtures._kernel import Rows
+from mixtures.coordinates import Coordinates
+from mixtures.model import Mixture
+from mixtures.priors import Flat
+
+
+def numpyro_model(model: Mixture, x: Float[Array, "N *D"] | Rows) -> None:
+    """Declare the mixture to NumPyro: its prior's sites and its marginal log-likelihood.
+
+    ``numpyro.infer.util.log_density(numpyro_model, (model, x), {}, sites)`` equals ``model.log_joint``; use it with any
+    NumPyro sampler or handler.
+
+    Parameters
+    ----------
+    model
+        A mixture with a proper prior.
+    x
+        Data, (N,) or (N, D), or rows from ``model.prepare``.
+    """
+    refuse_flat(model)
+    rows = x if isinstance(x, Rows) else model.prepare(x)
+    values: dict[str, Array] = {}
+    for name, site in model.prior.sites(model.family.shapes(model.num_components, rows.frame.loc.shape[0])).items():
+        values[name] = numpyro.sample(name, site(values))
+    numpyro.factor("log_likelihood", model.log_likelihood(model.family.params(values), rows))
+
+
+def potential(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]) -> Float[Array, ""]:
+    """Negative log posterior density of the coordinates `u`, up to the evidence, Jacobians included."""
+    energy = potential_energy(numpyro_model, (model, rows), {}, coordinates.unconstrained_sites(u))
+    return energy - coordinates.log_abs_det_jacobian()
+
+
+def flat_model(model: Mixture, rows: Rows, coordinates: Coordinates) -> None:
+    """Declare the same posterior over one flat vector site ``u``, which is what NumPyro's guides approximate."""
+    everywhere = dist.ImproperUniform(constraints.real_vector, (), (coordinates.size,))
+    u = numpyro.sample("u", everywhere)
+    with numpyro.handlers.block():  # the inner model's sites are not this model's
+        log_joint = -potential(model, rows, coordinates, u)
+    numpyro.factor("log_joint", log_joint)
+
+
+def refuse_flat(model: Mixture) -> None:
+    """Refuse a mixture without a prior: it has no posterior."""
+    if isinstance(model.prior, Flat):
+        raise ValueError(
+            "model must have a proper prior for Bayesian inference, got none; "
+            "use mx.Mixture.for_data(x, K) for the default prior."
+        )
+
+

@@ -1,0 +1,153 @@
+"""What VI and NUTS return: relabelled draws, label-free quantities, and diagnostics of both."""
+
+import abc
+from typing import TYPE_CHECKING
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from mixtures._checks import as_rows
+from mixtures._kernel import Rows
+from mixtures._status import Status
+from mixtures.bayes.diagnostics import Diagnostics, summarise
+from mixtures.coordinates import Coordinates
+from mixtures.families import AbstractParams
+from mixtures.labels import Relabelling, canonical_order, relabel
+from mixtures.model import Mixture
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+_POINTWISE_LIMIT = 2**25  # draws × rows of log-likelihood written to a DataTree (256 MB)
+_BLOCK_ELEMENTS = 2**22
+
+
+class AbstractInfo(eqx.Module):
+    """What an engine reports about its own run."""
+
+    @abc.abstractmethod
+    def num_divergences(self) -> int:
+        """Divergent transitions, 0 for engines that have none."""
+
+    @abc.abstractmethod
+    def judge(self, diagnostics: Diagnostics) -> tuple[Status, str]:
+        """The outcome and, in words, the numbers that decided it."""
+
+    @abc.abstractmethod
+    def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
+        """Per-draw statistics for the DataTree."""
+
+
+class Posterior(eqx.Module):
+    """Draws from a posterior or its approximation, with leading (chain, draw) axes.
+
+    `params` are relabelled; `log_likelihood` and `log_joint` do not depend on labels. A variational posterior has one
+    chain of independent draws. `model` is the mixture that was fitted.
+    """
+
+    params: AbstractParams
+    log_likelihood: Float[Array, "*batch C S"]
+    log_joint: Float[Array, "*batch C S"]
+    relabelling: Relabelling
+    info: AbstractInfo
+    model: Mixture
+
+    @property
+    def diagnostics(self) -> Diagnostics:
+        """R-hat, ESS and Monte Carlo errors, of relabelled parameters and of label-free quantities."""
+        parameters = {name: summarise(np.asarray(v)) for name, v in self.model.family.estimates(self.params).items()}
+        invariants = {name: summarise(np.asarray(getattr(self, name))) for name in ("log_likelihood", "log_joint")}
+        return Diagnostics(parameters, invariants, self.info.num_divergences())
+
+    @property
+    def status(self) -> Status:
+        """The outcome; NOT_CONVERGED when nothing should be concluded from these draws."""
+        return self.info.judge(self.diagnostics)[0]
+
+    @property
+    def reason(self) -> str:
+        """The outcome in words, with the numbers that decided it."""
+        return self.info.judge(self.diagnostics)[1]
+
+    def to_datatree(self, x: Float[Array, "N *D"] | None = None) -> "DataTree":
+        """Convert to an ArviZ DataTree.
+
+        Parameters
+        ----------
+        x
+            The data that were fitted; with them the tree also holds `observed_data` and, unless it would be larger than
+            256 MB, the pointwise `log_likelihood`.
+
+        Returns
+        -------
+        DataTree
+            `posterior` (weights, means, covariances; dimensions chain, draw, component, feature, feature_2) and
+            `sample_stats` (label-free log_likelihood and log_joint, and the engine's own).
+        """
+        import arviz as az
+
+        estimates = self.model.family.estimates(self.params)
+        groups = {
+            "posterior": {name: np.asarray(v) for name, v in estimates.items()},
+            "sample_stats": {
+                "log_likelihood": np.asarray(self.log_likelihood),
+                "log_joint": np.asarray(self.log_joint),
+                **{name: np.asarray(v) for name, v in self.info.sample_stats().items()},
+            },
+        }
+        axes = ("component", "feature", "feature_2")
+        dims = {name: list(axes[: v.ndim - 2]) for name, v in estimates.items()}
+        if x is not None:
+            rows = as_rows(x)
+            groups["observed_data"] = {"x": np.asarray(rows)}
+            dims["x"] = ["row", "feature"]
+            if self.log_likelihood.size * rows.shape[0] <= _POINTWISE_LIMIT:
+                groups["log_likelihood"] = {"x": np.asarray(self.pointwise_log_likelihood(rows))}
+        coords = {"component": np.arange(1, self.model.num_components + 1)}
+        return az.from_dict(groups, coords=coords, dims=dims)
+
+    @eqx.filter_jit
+    def pointwise_log_likelihood(self, x: Float[Array, "N *D"]) -> Float[Array, "C S N"]:
+        """Log density of every row under every draw."""
+        rows = self.model.prepare(x)
+        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), self.params)
+        values = map_draws(lambda p: self.model.log_prob(p, rows), flat, rows.num_rows * self.model.num_components)
+        return values.reshape(*self.log_likelihood.shape, -1)
+
+
+def map_draws(function, draws, elements_per_draw: int):
+    """Apply a function to every draw (leading axis), in blocks that bound memory."""
+    count = jax.tree.leaves(draws)[0].shape[0]
+    return jax.lax.map(function, draws, batch_size=max(1, min(count, _BLOCK_ELEMENTS // elements_per_draw)))
+
+
+def assemble(
+    model: Mixture,
+    rows: Rows,
+    coordinates: Coordinates,
+    draws: Float[Array, "C S d"],
+    info: AbstractInfo,
+    reference: AbstractParams | None,
+) -> Posterior:
+    """Turn draws of the unconstrained coordinates into a relabelled posterior.
+
+    Labels follow `reference` where it is given, and otherwise the draw of highest log joint in canonical order.
+    """
+    num_chains, num_draws, _ = draws.shape
+    params = jax.vmap(coordinates.params)(draws.reshape(num_chains * num_draws, -1))
+
+    def densities(draw):
+        log_likelihood = model.log_likelihood(draw, rows)
+        return log_likelihood, log_likelihood + model.log_prior(draw)
+
+    log_likelihood, log_joint = map_draws(densities, params, rows.num_rows * model.num_components)
+    if reference is None:
+        best = jax.tree.map(lambda leaf: leaf[jnp.argmax(log_joint)], params)
+        reference = model.family.permute(best, canonical_order(model, best))
+    shaped = jax.tree.map(lambda leaf: leaf.reshape(num_chains, num_draws, *leaf.shape[1:]), params)
+    relabelled, relabelling = relabel(model, rows, shaped, reference)
+    shape = (num_chains, num_draws)
+    return Posterior(relabelled, log_likelihood.reshape(shape), log_joint.reshape(shape), relabelling, info, model)

@@ -1,0 +1,197 @@
+"""`fit_vi`: Gaussian approximations in unconstrained coordinates by NumPyro's guides, several starts in parallel."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Key
+from numpyro.infer import SVI, Trace_ELBO, init_to_value
+from numpyro.infer.autoguide import (
+    AutoContinuous,
+    AutoDiagonalNormal,
+    AutoLaplaceApproximation,
+    AutoMultivariateNormal,
+)
+from numpyro.optim import optax_to_numpyro
+
+from mixtures._checks import as_rows, check_choice, check_count, check_data, check_key, check_positive, is_traced
+from mixtures._drivers import OnProgress
+from mixtures._kernel import Rows
+from mixtures._status import Status
+from mixtures.bayes.diagnostics import Diagnostics
+from mixtures.bayes.numpyro_model import flat_model, potential, refuse_flat
+from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
+from mixtures.coordinates import Coordinates
+from mixtures.families import AbstractParams
+from mixtures.model import Mixture
+from mixtures.starts import random_starts
+
+GUIDES: dict[str, Callable[..., AutoContinuous]] = {
+    "mean_field": AutoDiagonalNormal,
+    "full_rank": AutoMultivariateNormal,
+    "laplace": AutoLaplaceApproximation,
+}
+MAX_KHAT = 0.7  # Yao et al. 2018, section 3: above it importance weights from the approximation are useless
+_NUM_PARTICLES = 8
+_LEARNING_RATE = 0.05
+
+
+class VIInfo(AbstractInfo):
+    """How good the approximation is.
+
+    `elbo` in nats with its Monte Carlo error; `log_weights` are log joint − log q of every draw; `start_elbos` the ELBO
+    that each start ended with; `drift` the ELBO gained over the last tenth of the optimisation, in nats.
+    """
+
+    guide: str = eqx.field(static=True)
+    elbo: Float[Array, "*batch"]
+    elbo_mcse: Float[Array, "*batch"]
+    log_weights: Float[Array, "*batch S"]
+    start_elbos: Float[Array, "*batch R"]
+    drift: Float[Array, "*batch"]
+
+    @property
+    def khat(self) -> float:
+        """Pareto k-hat of the importance weights (Yao et al. 2018): how far the approximation is from the posterior."""
+        from arviz_stats.base import array_stats
+
+        log_weights = np.asarray(self.log_weights, np.float64)
+        if not np.isfinite(log_weights).all():
+            return float("nan")
+        return float(array_stats.psislw(log_weights - log_weights.max(), r_eff=1.0)[1])
+
+    def num_divergences(self) -> int:
+        """None: optimisation has no trajectories."""
+        return 0
+
+    def judge(self, diagnostics: Diagnostics) -> tuple[Status, str]:
+        """Converged when the ELBO is finite and no longer drifts; k-hat then says how good the approximation is."""
+        if not np.isfinite(self.elbo):
+            return Status.NON_FINITE, "The ELBO is not finite: this guide found no approximation."
+        if not abs(self.drift) < 0.1 + 3 * self.elbo_mcse:
+            return Status.NOT_CONVERGED, f"The ELBO still moved by {self.drift:.2g} nats in the last tenth; raise num_steps."
+        quality = "usable" if self.khat <= MAX_KHAT else "a poor approximation: do not trust its widths"
+        return Status.CONVERGED, f"ELBO {self.elbo:.2f} ± {self.elbo_mcse:.2f}; Pareto k-hat {self.khat:.2f} ({quality})."
+
+    def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
+        """Log importance weights."""
+        return {"log_weight": self.log_weights[None]}
+
+
+def fit_vi(
+    model: Mixture,
+    x: Float[Array, "N *D"],
+    *,
+    key: Key[Array, ""],
+    guide: str = "full_rank",
+    num_starts: int = 8,
+    num_steps: int = 2000,
+    num_samples: int = 4000,
+    reference: AbstractParams | None = None,
+    on_progress: OnProgress | None = None,
+) -> Posterior:
+    """Approximate the posterior of a mixture by a Gaussian in unconstrained coordinates.
+
+    Parameters
+    ----------
+    model
+        A mixture with a proper prior.
+    x
+        Data, (N,) or (N, D).
+    key
+        Random key; the same key gives the same approximation.
+    guide
+        ``"mean_field"`` (independent coordinates) or ``"full_rank"`` (Kucukelbir et al. 2017), or ``"laplace"`` (the
+        curvature at the mode of the unconstrained density).
+    num_starts
+        R, optimisations run in parallel from random starts; the one of highest ELBO is kept.
+    num_steps
+        Adam steps of each, with a learning rate that decays to a hundredth.
+    num_samples
+        S, draws of the approximation.
+    reference
+        Parameters whose labels the draws should follow; the draw of highest density by default.
+    on_progress
+        Called with (steps done, steps in all) at the end.
+
+    Returns
+    -------
+    Posterior
+        One chain of S relabelled draws; `.info` holds the ELBO and Pareto k-hat. A Gaussian covers one mode at most.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, or the model has no prior.
+    """
+    check_key(key)
+    refuse_flat(model)
+    check_choice("guide", guide, tuple(GUIDES))
+    num_starts, num_steps = check_count("num_starts", num_starts), check_count("num_steps", num_steps, least=10)
+    num_samples = check_count("num_samples", num_samples, least=100)
+    data = as_rows(x)
+    check_data(data, model.num_components)
+    fit = _fit(model, data, key, reference, guide, num_starts, num_steps, num_samples)
+    if on_progress is not None:
+        jax.block_until_ready(fit)
+        on_progress(num_steps, num_steps)
+    return fit
+
+
+@eqx.filter_jit
+def _fit(model, x, key, reference, guide: str, num_starts: int, num_steps: int, num_samples: int) -> Posterior:
+    rows = model.prepare(x, num_starts * _NUM_PARTICLES)
+    coordinates = Coordinates.of(model, rows.frame)
+    key_starts, key_fit, key_draw = jax.random.split(key, 3)
+    starts = jax.vmap(coordinates.vector)(random_starts(model, x, key_starts, num_starts))
+
+    def optimise(key, u):
+        return _optimise(model, rows, coordinates, guide, key, u, num_steps, num_samples)
+
+    approximations = jax.vmap(optimise)(jax.random.split(key_fit, num_starts), starts)
+    elbos = jnp.where(jnp.isfinite(approximations.elbo), approximations.elbo, -jnp.inf)
+    best = jax.tree.map(lambda leaf: leaf[jnp.argmax(elbos)], approximations)
+    mcse = jnp.std(best.log_weights) / jnp.sqrt(num_samples)
+    info = VIInfo(guide, best.elbo, mcse, best.log_weights, approximations.elbo, best.drift)
+    return assemble(model, rows, coordinates, best.draws[None], info, reference)
+
+
+class _Approximation(eqx.Module):
+    draws: Float[Array, "S d"]
+    log_weights: Float[Array, " S"]
+    elbo: Float[Array, ""]
+    drift: Float[Array, ""]
+
+
+def _optimise(
+    model: Mixture,
+    rows: Rows,
+    coordinates: Coordinates,
+    guide_name: str,
+    key: Key[Array, ""],
+    u: Float[Array, " d"],
+    num_steps: int,
+    num_samples: int,
+) -> _Approximation:
+    """Optimise one guide from the start `u`, then draw from it and weigh the draws."""
+
+    def numpyro_flat():
+        flat_model(model, rows, coordinates)
+
+    guide = GUIDES[guide_name](numpyro_flat, init_loc_fn=init_to_value(values={"u": u}))
+    schedule = optax.cosine_decay_schedule(_LEARNING_RATE, num_steps, alpha=0.01)
+    svi = SVI(numpyro_flat, guide, optax_to_numpyro(optax.adam(schedule)), Trace_ELBO(num_particles=_NUM_PARTICLES))
+    key_init, key_draw = jax.random.split(key)
+    state, losses = jax.lax.scan(lambda s, _: svi.update(s), svi.init(key_init), None, length=num_steps)
+
+    approximation = guide.get_posterior(svi.get_params(state))
+    approximation = approximation.to_event(len(approximation.batch_shape))
+    draws = approximation.sample(key_draw, (num_samples,))
+    energy = jax.lax.map(lambda u: potential(model, rows, coordinates, u), draws, batch_size=_NUM_PARTICLES * 16)
+    log_weights = -energy - approximation.log_prob(draws)
+    tenth = num_steps // 10
+    drift = jnp.mean(losses[-2 * tenth : -tenth]) - jnp.mean(losses[-tenth:])
+    return _Approximation(draws, log_weights, jnp.mean(log_weights), drift)

@@ -1,0 +1,171 @@
+"""`compare`: run every engine on one model and one data set, and weigh the results against each other."""
+
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+from jaxtyping import Array, Key
+
+from mixtures._checks import check_key
+from mixtures._drivers import OnProgress
+from mixtures.bayes.nuts import fit_nuts
+from mixtures.bayes.posterior import Posterior
+from mixtures.bayes.vi import fit_vi
+from mixtures.compare.agreement import AgreementRow, agreement
+from mixtures.compare.densities import Density, density, thin
+from mixtures.compare.partitions import Clustering, clustering
+from mixtures.compare.verdict import Verdict, judge
+from mixtures.data import Data, as_data
+from mixtures.em.fit import EMFit, fit_em
+from mixtures.em.uncertainty import StandardErrors, standard_errors
+from mixtures.model import Mixture
+
+OnStage = Callable[[str], OnProgress | None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """EM (maximum likelihood and MAP), VI and NUTS on the same data, with their agreement and a verdict.
+
+    `timings` are seconds by stage, compilation included.
+    """
+
+    model: Mixture
+    data: Data
+    ml: EMFit
+    map: EMFit
+    standard_errors: StandardErrors
+    vi: Posterior
+    nuts: Posterior
+    agreement: tuple[AgreementRow, ...]
+    clustering: Clustering
+    density: Density
+    verdict: Verdict
+    timings: dict[str, float]
+
+    def save(self, folder: str | Path) -> Path:
+        """Write report.html, report.json and posterior.nc to `folder`, whole or not at all.
+
+        Raises
+        ------
+        ValueError
+            If the folder cannot be written, or holds anything that this package did not write.
+        """
+        from mixtures.report import save  # the one upward call: a result knows how to show itself
+
+        return save(self, Path(folder))
+
+
+def compare(
+    model: Mixture,
+    x,
+    *,
+    key: Key[Array, ""],
+    num_starts: int = 64,
+    guide: str = "full_rank",
+    num_warmup: int = 1000,
+    num_samples: int = 2000,
+    num_chains: int = 4,
+    on_stage: OnStage | None = None,
+) -> Comparison:
+    """Fit a mixture by EM, VI and NUTS, and compare the results.
+
+    Parameters
+    ----------
+    model
+        A mixture with a proper prior.
+    x
+        Data: an array (N,) or (N, D), a pandas DataFrame or Series, or `mixtures.data.Data`.
+    key
+        Random key; the same key gives the same comparison.
+    num_starts
+        EM starts, for maximum likelihood and for MAP.
+    guide
+        VI guide: ``"full_rank"``, ``"mean_field"`` or ``"laplace"``.
+    num_warmup, num_samples, num_chains
+        NUTS iterations for adaptation and kept, per chain, and chains.
+    on_stage
+        Called with the name of each stage as it begins; returns a progress callback for it, or None.
+
+    Returns
+    -------
+    Comparison
+        Components of all engines in the canonical order of the MAP fit.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
+    """
+    check_key(key)
+    data = as_data(x)
+    keys = jax.random.split(key, 5)
+    clock = _Clock(on_stage)
+    values = jax.numpy.asarray(data.values)
+    with clock.stage("EM, maximum likelihood") as progress:
+        ml = fit_em(model, values, key=keys[0], objective="ml", num_starts=num_starts, on_progress=progress)
+    with clock.stage("EM, MAP") as progress:
+        best = fit_em(model, values, key=keys[1], objective="map", num_starts=num_starts, on_progress=progress)
+    reference = best.params if best.status.is_estimate else None
+    with clock.stage("variational inference") as progress:
+        vi = fit_vi(model, values, key=keys[2], guide=guide, reference=reference, on_progress=progress)
+    with clock.stage("NUTS") as progress:
+        nuts = fit_nuts(
+            model,
+            values,
+            key=keys[3],
+            num_warmup=num_warmup,
+            num_samples=num_samples,
+            num_chains=num_chains,
+            reference=reference,
+            on_progress=progress,
+        )
+    with clock.stage("comparison"):
+        result = compare_fits(model, data, ml=ml, map_fit=best, vi=vi, nuts=nuts, key=keys[4])
+    return replace(result, timings=clock.seconds)
+
+
+def compare_fits(
+    model: Mixture, x, *, ml: EMFit, map_fit: EMFit, vi: Posterior, nuts: Posterior, key: Key[Array, ""]
+) -> Comparison:
+    """Compare fits you already have, of the same model to the same data.
+
+    Parameters
+    ----------
+    model
+        The mixture that was fitted.
+    x
+        The data that were fitted.
+    ml, map_fit
+        From `fit_em` with ``objective="ml"`` and ``"map"``.
+    vi, nuts
+        From `fit_vi` and `fit_nuts`, with ``reference=map_fit.params`` so that labels match.
+    key
+        Random key of the Monte Carlo distances.
+    """
+    data = as_data(x)
+    values = jax.numpy.asarray(data.values)
+    rows = model.prepare(values)
+    vi_draws, nuts_draws = thin(vi), thin(nuts)
+    errors = standard_errors(model, map_fit, values)
+    table = agreement(model, map_fit, errors, vi, nuts, data.columns)
+    partitions = clustering(model, rows, map_fit.params, vi_draws, nuts_draws)
+    densities = density(model, data.values, map_fit.params, vi_draws, nuts_draws, key)
+    verdict = judge(ml, map_fit, errors, vi, nuts, table, partitions, densities)
+    return Comparison(model, data, ml, map_fit, errors, vi, nuts, table, partitions, densities, verdict, {})
+
+
+class _Clock:
+    """Announces stages and records how long each took."""
+
+    def __init__(self, on_stage: OnStage | None):
+        self.on_stage, self.seconds = on_stage, {}
+
+    @contextmanager
+    def stage(self, name: str):
+        begin = time.perf_counter()
+        yield None if self.on_stage is None else self.on_stage(name)
+        self.seconds[name] = time.perf_counter() - begin

@@ -1,0 +1,278 @@
+"""Data as a person has it: files and columns in, rows the engines accept out.
+
+Everything that can be wrong with data is found here, before anything is fitted, and said in one sentence.
+"""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mixtures._files import DataError, default_names, listed, one_line, read_table, say_rows_from_zero
+
+__all__ = ["Data", "DataError", "Tie", "as_data", "check_components", "read_data"]
+
+_SayRows = Callable[[Sequence[int]], str]
+
+
+class Tie(NamedTuple):
+    """Identical rows: their common value and where they are (0-based)."""
+
+    value: tuple[float, ...]
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Numeric rows with the names of their columns.
+
+    `values` is (N, D) float64; `columns` has D names; `source` says where they came from; `notes` are sentences about
+    what was decided on the way, such as columns or rows left out.
+    """
+
+    values: np.ndarray
+    columns: tuple[str, ...]
+    source: str = "array"
+    notes: tuple[str, ...] = ()
+
+    def ties(self) -> list[Tie]:
+        """Rows that occur more than once, most frequent first."""
+        unique, inverse, counts = np.unique(self.values, axis=0, return_inverse=True, return_counts=True)
+        by_value = np.argsort(inverse.ravel(), kind="stable")
+        first = np.cumsum(counts) - counts
+        tied = [i for i in np.argsort(-counts, kind="stable") if counts[i] > 1]
+        return [Tie(tuple(unique[i].tolist()), tuple(by_value[first[i] : first[i] + counts[i]].tolist())) for i in tied]
+
+
+def read_data(source: str | Path, columns: Sequence[str] | None = None, drop_missing: bool = False) -> Data:
+    """Read rows from a CSV, TSV, Parquet or .npy file.
+
+    Parameters
+    ----------
+    source
+        The file; its ending says what it is. Text is UTF-8, separated by commas (tabs in TSV), under a line of column
+        names. The columns of an array (.npy, one- or two-dimensional) are called x, or x1, x2, ….
+    columns
+        Names of the columns to use, in this order; all numeric columns if not given.
+    drop_missing
+        Leave out rows with a missing or infinite value in the columns used, instead of refusing them.
+
+    Raises
+    ------
+    DataError
+        If the file or the columns cannot be used; the message says why, where, and what to do.
+    """
+    table = read_table(Path(source))
+    if isinstance(table.content, np.ndarray):
+        data = _from_array(table.content, str(source), None)
+        return _check_rows(data if columns is None else _choose(data, columns), drop_missing, table.say_rows)
+    data = _from_frame(table.content, str(source), columns, table.say_rows)
+    return _check_rows(replace(data, notes=table.notes + data.notes), drop_missing, table.say_rows)
+
+
+def as_data(x: Any, columns: Sequence[str] | None = None) -> Data:
+    """Make `Data` of what a person has in Python.
+
+    Parameters
+    ----------
+    x
+        An array of shape (N,) or (N, D), a pandas DataFrame or Series, or `Data`, which is returned as it is.
+    columns
+        Of a DataFrame or `Data`: the columns to use (all numeric ones of a DataFrame if not given). Of an array: the
+        names of all its columns (x, or x1, x2, … if not given).
+
+    Raises
+    ------
+    DataError
+        If `x` holds anything but finite numbers in columns that vary.
+    """
+    if isinstance(x, Data):
+        return x if columns is None else _choose(x, columns)
+    if type(x).__module__.partition(".")[0] == "pandas" and hasattr(x, "to_frame"):  # a Series or an Index
+        x = x.to_frame("x" if x.name is None else x.name)
+    if type(x).__module__.partition(".")[0] == "pandas" and hasattr(x, "columns"):
+        return _check_rows(_from_frame(x, "data", columns, say_rows_from_zero), False, say_rows_from_zero)
+    try:
+        array = np.ma.filled(x.astype(np.float64), np.nan) if isinstance(x, np.ma.MaskedArray) else np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"Data must be numbers in rows of equal length, which this {type(x).__name__} is not."
+        ) from error
+    return _check_rows(_from_array(array, "data", columns), False, say_rows_from_zero)
+
+
+def check_components(data: Data, num_components: int) -> None:
+    """Refuse a number of components below one or above the number of distinct rows.
+
+    Raises
+    ------
+    DataError
+        If `num_components` is not a whole number from 1 to the number of distinct rows.
+    """
+    whole = isinstance(num_components, int | np.integer) and not isinstance(num_components, bool)
+    if not whole or num_components < 1:
+        raise DataError(f"The number of components must be a whole number of at least 1, got {num_components!r}.")
+    if len(np.unique(data.values[: 10 * num_components], axis=0)) >= num_components:
+        return
+    distinct = len(np.unique(data.values, axis=0))
+    if num_components > distinct:
+        raise DataError(
+            f"{num_components} components need at least {num_components} distinct rows, but {data.source} has "
+            f"{distinct} (of {len(data.values)} rows); ask for at most {distinct} components."
+        )
+
+
+class _Column(NamedTuple):
+    """A column as numbers, and what of it is not one: its kind ("text", "boolean", …) or single cells of text."""
+
+    values: np.ndarray
+    kind: str = ""
+    text_rows: tuple[int, ...] = ()
+    first_text: str = ""
+
+    def say_text(self, say_rows: _SayRows) -> str:
+        """Name the first cell of text, and count the others."""
+        more = len(self.text_rows) - 1
+        others = f" and {more} more cell{'s' if more > 1 else ''}" if more else ""
+        return f"{self.first_text!r} in {say_rows(self.text_rows[:1])}{others}"
+
+
+def _from_frame(frame, source: str, columns: Sequence[str] | None, say_rows: _SayRows) -> Data:
+    """Choose the columns asked for, or all numeric ones, and say what was left out."""
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    _refuse_repeated(list(frame.columns), source)
+    if not len(frame):
+        raise DataError(f"{source} has no rows below its column names; give at least two.")
+    if columns is not None:
+        _check_names(columns, list(frame.columns), source)
+    parsed = {name: _parse(frame[name]) for name in (frame.columns if columns is None else columns)}
+    numeric = {name: c.values for name, c in parsed.items() if not c.kind and not c.text_rows}
+    strays = {name: c for name, c in parsed.items() if not c.kind and c.text_rows}
+    others = [f"{name} ({c.kind})" for name, c in parsed.items() if c.kind]
+    if columns is None and not numeric and not strays:
+        raise DataError(f"{source} has no numeric column, only {listed(others)}; give at least one.")
+    if columns is not None or not numeric:
+        for name, column in parsed.items():
+            _refuse_unless_numeric(name, column, source, say_rows)
+    notes = [f"Not numeric, so left out: {listed(others)}."] if others else []
+    notes += [
+        f"Column {name} is left out, though numeric but for {c.say_text(say_rows)}." for name, c in strays.items()
+    ]
+    return Data(np.column_stack(list(numeric.values())), tuple(numeric), source, tuple(notes))
+
+
+def _parse(series) -> _Column:
+    import pandas as pd
+
+    types, missing = pd.api.types, series.isna().to_numpy()
+    values = np.full(len(series), np.nan)
+    if types.is_complex_dtype(series.dtype):
+        return _Column(values, "complex")
+    if missing.all():
+        return _Column(values, "empty")
+    if types.is_bool_dtype(series.dtype):
+        return _Column(values, "boolean")
+    if types.is_numeric_dtype(series.dtype):
+        return _Column(series.to_numpy(np.float64, na_value=np.nan))
+    if not (types.is_object_dtype(series.dtype) or types.is_string_dtype(series.dtype)):
+        return _Column(values, str(series.dtype))
+    if all(isinstance(cell, bool | np.bool) for cell in series[~missing]):
+        return _Column(values, "boolean")
+    cells = series[~missing].astype(str).str.strip()
+    values[~missing] = np.asarray(pd.to_numeric(cells, errors="coerce"), np.float64)
+    text_rows = np.flatnonzero(np.isnan(values) & ~missing)
+    first_text = str(series.iloc[text_rows[0]]) if len(text_rows) else ""
+    return _Column(values, "text" if 2 * len(text_rows) >= len(cells) else "", tuple(text_rows.tolist()), first_text)
+
+
+def _refuse_unless_numeric(name: str, column: _Column, source: str, say_rows: _SayRows) -> None:
+    if column.text_rows:
+        told = column.say_text(say_rows)
+        raise DataError(f"Column {name} of {source} should hold numbers, but has {told}; mend it or leave it out.")
+    if column.kind:
+        raise DataError(f"Column {name} of {source} is {column.kind}, not numeric; choose columns of real numbers.")
+
+
+def _refuse_repeated(names: Sequence[str], source: str) -> None:
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if repeated:
+        raise DataError(f"{source} has column {repeated[0]!r} more than once; name every column once.")
+
+
+def _check_names(columns: Sequence[str], names: Sequence[str], source: str) -> None:
+    """Refuse a choice of columns that is empty, repeats one, or names one that is not there."""
+    if isinstance(columns, str) or not len(columns):
+        raise DataError(f"columns must be one or more names, got {columns!r}; {source} has {listed(names)}.")
+    _refuse_repeated(list(columns), "The choice of columns")
+    for name in columns:
+        if name not in names:
+            by_lower = {n.lower(): n for n in names}
+            near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
+            hint = f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
+            raise DataError(f"{source} has no column {name!r}{hint}; it has {listed(names, most=20)}.")
+
+
+def _from_array(array: np.ndarray, source: str, columns: Sequence[str] | None) -> Data:
+    """Check the shape and dtype of an array, and name its columns."""
+    if array.ndim not in (1, 2):
+        raise DataError(f"{source} has shape {array.shape}; give an array of shape (N,) or (N, D).")
+    if array.size == 0:
+        raise DataError(f"{source} is empty (shape {array.shape}); give at least two rows.")
+    if array.dtype == object:
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{source} must hold numbers only, but {one_line(error)}; convert it to floats.") from error
+    if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
+        raise DataError(f"{source} must hold real numbers, got an array of {array.dtype}; convert it to floats.")
+    values = np.asarray(array, np.float64).reshape(len(array), -1)
+    names = default_names(values.shape[1]) if columns is None else [str(name) for name in columns]
+    _refuse_repeated(names, "The list of columns")
+    if len(names) != values.shape[1]:
+        raise DataError(f"columns must give one name for each of {values.shape[1]} columns, got {listed(names)}.")
+    return Data(values, tuple(names), source)
+
+
+def _choose(data: Data, columns: Sequence[str]) -> Data:
+    _check_names(columns, data.columns, data.source)
+    where = [data.columns.index(name) for name in columns]
+    return replace(data, values=data.values[:, where], columns=tuple(columns))
+
+
+def _check_rows(data: Data, drop_missing: bool, say_rows: _SayRows) -> Data:
+    """Refuse (or leave out) missing and infinite values, then refuse too few rows and constant columns."""
+    finite = np.isfinite(data.values)
+    incomplete = np.flatnonzero(~finite.all(axis=1)).tolist()
+    if incomplete and not drop_missing:
+        raise DataError(_say_missing(data, finite, say_rows))
+    if incomplete:
+        if len(finite) - len(incomplete) < 2:
+            raise DataError(
+                f"{len(incomplete)} of the {len(finite)} rows of {data.source} have missing or infinite values, and "
+                "leaving them out leaves fewer than two; choose other columns."
+            )
+        note = f"Left out for missing or infinite values: {say_rows(incomplete)}."
+        data = replace(data, values=data.values[finite.all(axis=1)], notes=(*data.notes, note))
+    if len(data.values) == 1:
+        raise DataError(f"{data.source} has only one row; give at least two.")
+    for name, column in zip(data.columns, data.values.T, strict=True):
+        if column.min() == column.max():
+            raise DataError(f"Column {name} of {data.source} is constant (every value is {column[0]:g}); leave it out.")
+    return data
+
+
+def _say_missing(data: Data, finite: np.ndarray, say_rows: _SayRows) -> str:
+    missing, total = int(np.isnan(data.values).sum()), int((~finite).sum())
+    counted = [f"{missing} missing"] * (missing > 0) + [f"{total - missing} infinite"] * (total > missing)
+    where = [
+        f"column {name} in {say_rows(np.flatnonzero(~ok).tolist())}"
+        for name, ok in zip(data.columns, finite.T, strict=True)
+        if not ok.all()
+    ]
+    return (
+        f"{data.source} has {' and '.join(counted)} value{'s' if total > 1 else ''}: {listed(where)}; "
+        "leave such rows out (for a file, with --drop-missing)."
+    )

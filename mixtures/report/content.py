@@ -1,0 +1,245 @@
+"""The report as one plain value: what report.json holds, and all that the page's words and tables are made from."""
+
+import json
+import math
+import platform
+from collections import Counter
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from mixtures._status import Status
+from mixtures.bayes.diagnostics import Summary
+from mixtures.bayes.posterior import Posterior
+from mixtures.compare.comparison import Clustering, Comparison, Density
+from mixtures.data import Data
+from mixtures.em.fit import EMFit, Starts
+
+SCHEMA = 1
+_MOST_TIES = 100
+_MOST_MODES = 100
+_MOST_ROWS = 400  # rows whose responsibilities are written out
+_SAME_MODE = 1e-3  # nats between starts that found the same mode
+_PACKAGES = ("mixtures", "jax", "numpyro", "arviz", "numpy", "scipy")
+
+
+def content(comparison: Comparison) -> dict:
+    """Everything a report says, as plain values: NaN and infinity are None, arrays nested lists.
+
+    Components are in canonical order. Where NUTS did not converge nothing averaged over its chains appears: those
+    entries are None, and ``fits.nuts.reason`` says why; its diagnostics stay.
+    """
+    c, nuts = comparison, _nuts(comparison.nuts)
+    value = {
+        "schema": SCHEMA,
+        "data": _data(c.data),
+        "model": {
+            "family": type(c.model.family).__name__.lower(),
+            "covariance": getattr(c.model.family, "covariance", None),
+            "num_components": c.model.num_components,
+            "num_parameters": c.model.num_parameters(len(c.data.columns)),
+            "prior": c.model.prior.describe(),
+        },
+        "fits": {"ml": _em(c, c.ml), "map": _em(c, c.map) | _standard_errors(c), "vi": _vi(c.vi), "nuts": nuts},
+        "agreement": [asdict(row) for row in c.agreement],
+        "clustering": _clustering(c.clustering),
+        "density": _density(c.density),
+        "verdict": asdict(c.verdict),
+        "timings": c.timings,
+        "run": {"precision": str(np.asarray(c.map.log_likelihood).dtype), "versions": _versions()},
+    }
+    if nuts["status"] != Status.CONVERGED.label:
+        _withhold_nuts(value)
+    return _plain(value)
+
+
+def to_json(value: object, indent: str = "") -> str:
+    """Strict JSON, one line for whatever fits on one, and for every innermost list."""
+    line = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    if not isinstance(value, dict | list) or len(indent) + len(line) <= 120:
+        return line
+    inner = indent + " "
+    if isinstance(value, dict):
+        entries = [f"{json.dumps(k, ensure_ascii=False)}: {to_json(v, inner)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(inner + e for e in entries) + f"\n{indent}}}"
+    if not any(isinstance(v, dict | list) for v in value):
+        return line
+    return "[\n" + ",\n".join(inner + to_json(v, inner) for v in value) + f"\n{indent}]"
+
+
+def _data(data: Data) -> dict:
+    ties = data.ties()
+    return {
+        "source": data.source,
+        "rows": len(data.values),
+        "columns": list(data.columns),
+        "distinct_rows": len(data.values) - sum(len(t.rows) - 1 for t in ties),
+        "ties": [{"value": t.value, "count": len(t.rows), "rows": t.rows} for t in ties[:_MOST_TIES]],
+        "ties_omitted": max(0, len(ties) - _MOST_TIES),
+        "summary": [
+            {"mean": v.mean(), "sd": v.std(ddof=1), "min": v.min(), "max": v.max()} for v in np.asarray(data.values).T
+        ],
+    }
+
+
+def _em(c: Comparison, fit: EMFit) -> dict:
+    return {
+        "status": fit.status.label,
+        "unbounded": bool(fit.unbounded),
+        "collapsed_starts": int(fit.collapsed_starts),
+        "reason": fit.reason,
+        "log_likelihood": float(fit.log_likelihood),
+        "log_joint": float(fit.log_joint),
+        "num_steps": int(fit.num_steps),
+        "estimates": c.model.family.estimates(fit.params) if np.isfinite(fit.log_likelihood) else None,
+        "starts": _starts(fit.starts),
+    }
+
+
+def _starts(starts: Starts) -> dict:
+    """What became of the starts, and the distinct interior maxima they found, best first."""
+    status = np.asarray(starts.status)
+    interior = np.isin(status, (Status.CONVERGED, Status.STALLED, Status.MAX_STEPS))
+    objectives = np.sort(np.asarray(starts.objective)[interior])[::-1]
+    groups = np.split(objectives, np.flatnonzero(-np.diff(objectives) > _SAME_MODE) + 1)
+    return {
+        "count": len(status),
+        "statuses": {Status(code).label: hits for code, hits in Counter(status.tolist()).most_common()},
+        "modes": [{"objective": g[0], "hits": len(g)} for g in groups[:_MOST_MODES] if len(g)],
+    }
+
+
+def _standard_errors(c: Comparison) -> dict:
+    errors = c.standard_errors
+    return {
+        "standard_errors": None if errors.refused else errors.values,
+        "standard_errors_reason": errors.reason or None,
+    }
+
+
+def _vi(vi: Posterior) -> dict:
+    diagnostics = vi.diagnostics
+    status, reason = vi.info.judge(diagnostics)
+    return {
+        "status": status.label,
+        "reason": reason,
+        "guide": vi.info.guide,
+        "elbo": float(vi.info.elbo),
+        "elbo_mcse": float(vi.info.elbo_mcse),
+        "khat": float(vi.info.khat),
+        "start_elbos": vi.info.start_elbos,
+        "num_draws": vi.log_joint.shape[-1],
+        "estimates": {name: s.mean for name, s in diagnostics.parameters.items()},
+        "sd": {name: s.sd for name, s in diagnostics.parameters.items()},
+        "invariants": {name: {"mean": s.mean, "sd": s.sd} for name, s in diagnostics.invariants.items()},
+        "relabelling": _relabelling(vi),
+    }
+
+
+def _nuts(nuts: Posterior) -> dict:
+    diagnostics, info = nuts.diagnostics, nuts.info
+    status, reason = info.judge(diagnostics)
+    parameters = diagnostics.parameters
+    return {
+        "status": status.label,
+        "reason": reason,
+        "num_chains": nuts.log_joint.shape[0],
+        "num_samples": nuts.log_joint.shape[1],
+        "divergences": diagnostics.divergences,
+        "max_rhat": diagnostics.max_rhat,
+        "min_ess": diagnostics.min_ess,
+        "max_rhat_parameters": diagnostics.max_rhat_parameters,
+        "min_ess_parameters": diagnostics.min_ess_parameters,
+        "estimates": {name: s.mean for name, s in parameters.items()},
+        "sd": {name: s.sd for name, s in parameters.items()},
+        "mcse": {name: s.mcse for name, s in parameters.items()},
+        "invariants": {name: _invariant(s) for name, s in diagnostics.invariants.items()},
+        "relabelling": _relabelling(nuts),
+        "accept_prob": np.mean(info.accept_prob),
+        "mean_leapfrog": np.mean(info.num_leapfrog),
+        "step_size": info.step_size,
+    }
+
+
+def _invariant(s: Summary) -> dict:
+    return {"mean": s.mean, "sd": s.sd, "mcse": s.mcse, "rhat": s.rhat, "ess": s.ess_bulk, "ess_tail": s.ess_tail}
+
+
+def _relabelling(posterior: Posterior) -> dict:
+    return {"switched": float(posterior.relabelling.switched), "ambiguity": float(posterior.relabelling.ambiguity)}
+
+
+def _clustering(clustering: Clustering) -> dict:
+    """Agreement of partitions, and the responsibilities of every row or of the most ambiguous ones."""
+    sure = np.minimum(clustering.map_responsibilities.max(axis=1), clustering.nuts_responsibilities.max(axis=1))
+    rows = np.sort(np.argsort(sure, kind="stable")[:_MOST_ROWS])
+    return {
+        "ari": clustering.ari,
+        "variation_of_information": clustering.variation_of_information,
+        "total_variation": clustering.total_variation,
+        "sizes": np.bincount(
+            clustering.map_responsibilities.argmax(axis=1), minlength=clustering.map_responsibilities.shape[1]
+        ),
+        "responsibilities": {
+            "rows": rows,
+            "omitted_rows": len(sure) - len(rows),
+            "map": _short(clustering.map_responsibilities[rows]),
+            "vi": _short(clustering.vi_responsibilities[rows]),
+            "nuts": _short(clustering.nuts_responsibilities[rows]),
+            "nuts_sd": _short(clustering.nuts_responsibilities_sd[rows]),
+        },
+    }
+
+
+def _density(density: Density) -> dict:
+    pictures = {name: _short(getattr(density, name)) for name in ("grid", "map", "vi", "nuts", "nuts_band")}
+    return {"hellinger": density.hellinger, "hellinger_mcse": density.hellinger_mcse, **pictures}
+
+
+def _withhold_nuts(value: dict) -> None:
+    """Take out whatever is an average over chains that disagree."""
+    fit, clustering, density = value["fits"]["nuts"], value["clustering"], value["density"]
+    _blank(fit, "estimates", "sd", "mcse")
+    for summary in fit["invariants"].values():
+        _blank(summary, "mean", "sd", "mcse")
+    for row in value["agreement"]:
+        _blank(row, "nuts_mean", "nuts_sd", "nuts_mcse", "nuts_interval", "z", "width_ratio", "overlap")
+    _blank(clustering["responsibilities"], "nuts", "nuts_sd")
+    _blank(density, "nuts", "nuts_band")
+    for name in ("ari", "variation_of_information", "total_variation"):
+        clustering[name] = clustering[name] | {"nuts": None}
+    for name in ("hellinger", "hellinger_mcse"):
+        density[name] = density[name] | {"nuts": None}
+
+
+def _blank(mapping: dict, *keys: str) -> None:
+    mapping.update(dict.fromkeys(keys))
+
+
+def _short(values: np.ndarray) -> list:
+    """Numbers for pictures: six significant digits."""
+    return [_short(v) for v in values] if np.ndim(values) else float(f"{values:.6g}")
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed as a package"

@@ -1,0 +1,251 @@
+"""Figures of the data: densities over it, and which component each row belongs to."""
+
+from itertools import combinations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
+
+from mixtures.compare.comparison import Comparison
+from mixtures.report.svg import ENGINES, GRID, INK, MUTED, PAPER, Drawing, Engine, legend, new_figure
+from mixtures.report.words import number
+
+_MOST_FEATURES = 4
+_MOST_POINTS = 1500
+_MOST_STEMS = 400
+_MOST_BARS = 60  # rows shown in the responsibilities figure
+_MOST_PANELS = 6
+_ELLIPSE = np.sqrt(-2 * np.log(0.11))  # radius that holds 89 % of a two-dimensional Gaussian
+_POINT_MARKERS = "o^sDvP*X<>"
+
+
+def density(value: dict, comparison: Comparison) -> Drawing:
+    """The data with the three densities; for several features also every pair of them."""
+    if len(value["data"]["columns"]) == 1:
+        return _series(value, comparison)
+    return _pairs(value, comparison)
+
+
+def _series(value: dict, comparison: Comparison) -> Drawing:
+    x = np.asarray(comparison.data.values)[:, 0]
+
+    def draw(width: int) -> Figure:
+        figure = new_figure(width, 380 if width > 500 else 330)
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
+        _marginal(above, value, x, 0)
+        above.set_ylabel("density")
+        for k, mean in enumerate(value["fits"]["map"]["estimates"]["means"] if value["fits"]["map"]["estimates"] else []):
+            above.annotate(
+                str(k + 1), (mean[0], 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=MUTED, fontsize=11
+            )
+        _stems(below, x)
+        below.set_xlabel(value["data"]["columns"][0])
+        legend(figure, _shown(value))
+        return figure
+
+    return Drawing(
+        "density",
+        "Data and fitted densities",
+        "The grey bars are the data; the stems below count equal values. Look at where the lines part: there the engines "
+        "disagree about the density. The shaded band is where NUTS puts it with 89 % probability at each point. "
+        "The small numbers mark the components’ MAP means.",
+        _density_alt(value),
+        draw,
+    )
+
+
+def _shown(value: dict) -> list[str]:
+    return [name for name in ENGINES if value["density"][name] is not None]
+
+
+def _density_alt(value: dict) -> str:
+    parts = [f"Histogram of {value['data']['rows']} rows with fitted densities."]
+    for d, column in enumerate(value["data"]["columns"][:_MOST_FEATURES]):
+        for name in _shown(value):
+            heights, grid = value["density"][name][d], value["density"]["grid"][d]
+            top = int(np.argmax([h or 0 for h in heights]))
+            parts.append(f"{ENGINES[name].label}: highest at {column} = {number(grid[top])}, density {number(heights[top], 3)}.")
+    return " ".join(parts)
+
+
+def _marginal(ax: Axes, value: dict, x: np.ndarray, d: int) -> None:
+    """Histogram of one feature with the marginal densities over it."""
+    grid, curves = np.asarray(value["density"]["grid"][d]), value["density"]
+    ax.hist(x, bins=min(60, max(10, int(2 * len(x) ** 0.5))), density=True, color=INK, alpha=0.13, linewidth=0)
+    if curves["nuts_band"] is not None:
+        low, high = np.asarray(curves["nuts_band"][d], float)
+        ax.fill_between(grid, low, high, color=ENGINES["nuts"].colour, alpha=0.18, linewidth=0)
+    for name in reversed(_shown(value)):
+        engine = ENGINES[name]
+        ax.plot(grid, np.asarray(curves[name][d], float), color=engine.colour, linestyle=engine.line, linewidth=2)
+    ax.set_xlim(grid[0], grid[-1])
+    ax.set_ylim(0)
+
+
+def _stems(ax: Axes, x: np.ndarray) -> None:
+    """How often each value occurs, the most frequent ones named."""
+    values, counts = np.unique(x, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    shown = order[:_MOST_STEMS]
+    ax.vlines(values[shown], 0, counts[shown], color=INK, linewidth=1.2, alpha=0.75)
+    for i in order[:2]:
+        if counts[i] > 2:
+            left = values[i] > (values[0] + values[-1]) / 2
+            ax.annotate(
+                f"{counts[i]} × {values[i]:g}", (values[i], counts[i]), xytext=(-5 if left else 5, 0), va="top",
+                textcoords="offset points", ha="right" if left else "left", fontsize=11, color=INK,
+            )  # fmt: skip
+    ax.set_ylim(0, counts.max() * 1.05)
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.set_ylabel("rows", rotation=0, ha="right", va="center")
+
+
+def _pairs(value: dict, comparison: Comparison) -> Drawing:
+    columns, x = value["data"]["columns"][:_MOST_FEATURES], np.asarray(comparison.data.values)
+    shown = np.arange(len(x))
+    if len(x) > _MOST_POINTS:
+        shown = np.sort(np.random.default_rng(0).choice(len(x), _MOST_POINTS, replace=False))
+    components = np.asarray(comparison.clustering.map_responsibilities).argmax(axis=1)
+
+    def draw(width: int) -> Figure:
+        size = len(columns)
+        figure = new_figure(width, min(width, 560) if width > 500 else width + 20)
+        axes = figure.subplots(size, size, sharex="col", squeeze=False)
+        for a, column in enumerate(columns):
+            _marginal(axes[a, a], value, x[:, a], a)
+            axes[a, a].set_yticks([])
+            axes[-1, a].set_xlabel(column)
+        for a, b in combinations(range(size), 2):
+            axes[a, b].remove()
+            _scatter(axes[b, a], value, x[shown], components[shown], a, b)
+            axes[b, a].set_ylabel(columns[b] if a == 0 else "")
+            axes[b, a].tick_params(labelleft=a == 0)
+        legend(figure, _shown(value))
+        return figure
+
+    drawn = ", ".join(columns)
+    left_out = len(value["data"]["columns"]) - len(columns)
+    caption = (
+        "On the diagonal each feature’s data (grey) with its marginal densities and the 89 % band of NUTS; below it every "
+        "pair of features. A point’s shape is its MAP component; each ellipse holds 89 % of a component, numbered at its "
+        "MAP mean. Ellipses that lie on each other mean that the engines agree."
+    )
+    if left_out:
+        caption += f" Shown are the first {len(columns)} features ({drawn}); {left_out} more are in the tables."
+    if len(shown) < len(x):
+        caption += f" Of {len(x)} rows {len(shown)} are drawn, chosen at random."
+    return Drawing("density", "Data and fitted densities", caption, _density_alt(value), draw)
+
+
+def _scatter(ax: Axes, value: dict, x: np.ndarray, components: np.ndarray, a: int, b: int) -> None:
+    for k in range(value["model"]["num_components"]):
+        points = x[components == k]
+        marker = _POINT_MARKERS[k % len(_POINT_MARKERS)]
+        ax.scatter(points[:, a], points[:, b], s=14, marker=marker, color=INK, alpha=0.35, linewidths=0)
+    for name in _shown(value):
+        estimates = value["fits"][name]["estimates"]
+        for mean, covariance in zip(estimates["means"], estimates["covariances"], strict=True):
+            ax.add_patch(_ellipse(mean, np.asarray(covariance, float), a, b, ENGINES[name]))
+    if value["fits"]["map"]["estimates"]:
+        for k, mean in enumerate(value["fits"]["map"]["estimates"]["means"]):
+            ax.text(mean[a], mean[b], str(k + 1), ha="center", va="center", color=INK, fontsize=12, fontweight="bold")
+    ax.autoscale_view()
+
+
+def _ellipse(mean: list, covariance: np.ndarray, a: int, b: int, engine: Engine) -> Ellipse:
+    variances, axes = np.linalg.eigh(covariance[np.ix_([a, b], [a, b])])
+    length = 2 * _ELLIPSE * np.sqrt(np.maximum(variances, 0))
+    angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
+    return Ellipse(
+        (mean[a], mean[b]), length[1], length[0], angle=angle, fill=False, color=engine.colour, linestyle=engine.line, linewidth=1.8
+    )
+
+
+def responsibilities(value: dict, comparison: Comparison) -> Drawing:
+    """Each row's probability of each component, under MAP and under NUTS with its uncertainty."""
+    shares = value["clustering"]["responsibilities"]
+    rows, order, ordered_by = _row_order(value, comparison)
+    chosen = {
+        name: None if shares[name] is None else np.asarray(shares[name], float)[order] for name in ("map", "nuts", "nuts_sd")
+    }
+    values = np.asarray(comparison.data.values)[rows]
+    panels = _widest(chosen)
+
+    def draw(width: int) -> Figure:
+        figure = new_figure(width, 60 + (104 if width > 500 else 92) * len(panels))
+        for ax, k in zip(np.ravel(figure.subplots(len(panels), 1, sharex=True)), panels, strict=True):
+            _shares(ax, chosen, k)
+            ax.set_title(f"component {k + 1}", color=MUTED)
+        _row_ticks(ax, values, value["data"]["columns"], 9 if width > 500 else 5)
+        ax.set_xlabel(ordered_by)
+        legend(figure, [name for name in ("map", "nuts") if chosen[name] is not None], lines=False)
+        return figure
+
+    total, left_out = value["data"]["rows"], value["data"]["rows"] - len(rows)
+    caption = (
+        "One column is one row of the data. Dots: the probability of the component at the MAP estimate, as if the "
+        "parameters were known. Line and band: its posterior mean and one standard deviation either side. A wide band, or a "
+        "dot away from the line, is a row whose cluster should not be taken for granted."
+    )
+    if left_out:
+        caption += f" Shown are the {len(rows)} most ambiguous of {total} rows."
+    if len(panels) < value["model"]["num_components"]:
+        caption += f" Shown are the {len(panels)} components with the widest bands."
+    return Drawing("responsibilities", "Which component each row belongs to", caption, _shares_alt(value, rows), draw)
+
+
+def _row_order(value: dict, comparison: Comparison) -> tuple[np.ndarray, np.ndarray, str]:
+    """Rows to draw, where they are in the written responsibilities, and what they are ordered by."""
+    shares = value["clustering"]["responsibilities"]
+    best = np.asarray(shares["map"] if shares["nuts"] is None else shares["nuts"], float)
+    chosen = np.argsort(best.max(axis=1), kind="stable")[:_MOST_BARS]
+    x = np.asarray(comparison.data.values)[np.asarray(shares["rows"])]
+    if x.shape[1] == 1:
+        order = chosen[np.argsort(x[chosen, 0], kind="stable")]
+        return np.asarray(shares["rows"])[order], order, f"rows, ordered by {value['data']['columns'][0]}"
+    component = best.argmax(axis=1)
+    order = chosen[np.lexsort((-best.max(axis=1)[chosen], component[chosen]))]
+    return np.asarray(shares["rows"])[order], order, "rows, by most probable component, surest first"
+
+
+def _widest(chosen: dict) -> np.ndarray:
+    width = chosen["map"].std(axis=0) if chosen["nuts_sd"] is None else chosen["nuts_sd"].mean(axis=0)
+    return np.sort(np.argsort(-width, kind="stable")[:_MOST_PANELS])
+
+
+def _shares(ax: Axes, chosen: dict, k: int) -> None:
+    place = np.arange(len(chosen["map"]))
+    if chosen["nuts"] is not None:
+        mean, sd = chosen["nuts"][:, k], chosen["nuts_sd"][:, k]
+        colour = ENGINES["nuts"].colour
+        ax.fill_between(
+            place, np.clip(mean - sd, 0, 1), np.clip(mean + sd, 0, 1), step="mid", color=colour, alpha=0.22, linewidth=0
+        )
+        ax.step(place, mean, where="mid", color=colour, linewidth=1.6)
+    engine = ENGINES["map"]
+    ax.plot(place, chosen["map"][:, k], linestyle="none", marker=engine.marker, markersize=4, color=engine.colour,
+            markeredgecolor=PAPER, markeredgewidth=0.6, clip_on=False)  # fmt: skip
+    ax.set_ylim(0, 1)
+    ax.set_yticks([0, 0.5, 1], ["0", "½", "1"])
+    ax.set_xlim(-0.5, len(place) - 0.5)
+    ax.grid(axis="y", color=GRID)
+
+
+def _row_ticks(ax: Axes, values: np.ndarray, columns: list[str], count: int) -> None:
+    if len(columns) > 1:
+        ax.set_xticks([])
+        return
+    ticks = np.unique(np.linspace(0, len(values) - 1, min(count, len(values))).round().astype(int))
+    ax.set_xticks(ticks, [f"{values[i, 0]:.4g}" for i in ticks])
+
+
+def _shares_alt(value: dict, rows: np.ndarray) -> str:
+    shares, clusters = value["clustering"]["responsibilities"], value["clustering"]["sizes"]
+    parts = [f"Probability of each component for {len(rows)} rows."]
+    parts.append("MAP cluster sizes: " + ", ".join(f"component {k + 1} {n}" for k, n in enumerate(clusters)) + ".")
+    if shares["nuts_sd"] is not None:
+        sd = np.asarray(shares["nuts_sd"], float).max(axis=1)
+        parts.append(f"{int((sd > 0.2).sum())} rows have a posterior standard deviation above 0.2.")
+    return " ".join(parts)

@@ -1,0 +1,187 @@
+"""Figures of the fits: intervals of all engines side by side, and what became of EM's starts."""
+
+import math
+from itertools import groupby
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mixtures.report.svg import BAD, EM, ENGINES, GRID, INK, MUTED, PAPER, Drawing, legend, new_figure
+from mixtures.report.words import Parameter, fixed, number, parameters
+
+_MOST_PARAMETERS = 48
+_LOG_RANGE = 20.0  # largest over smallest estimate, beyond which positive parameters get a logarithmic axis
+_ROW, _OFFSET = 34, 0.24
+
+Rows = list[tuple[Parameter, dict]]
+
+
+def intervals(value: dict) -> Drawing:
+    """Central 89 % intervals of every engine, grouped by kind of parameter, each kind on its own scale."""
+    names = [row["parameter"] for row in value["agreement"]]
+    known = parameters(names, value["data"]["columns"], value["model"]["num_components"])
+    rows = list(zip(known, value["agreement"], strict=True))
+    shown = {p.name for p, _ in sorted(rows, key=_disagreement, reverse=True)[:_MOST_PARAMETERS]}
+    kept = sorted((r for r in rows if r[0].name in shown), key=lambda r: names.index(r[0].name))
+    order = list(dict.fromkeys(p.group for p, _ in kept))
+    groups = [list(g) for _, g in groupby(sorted(kept, key=lambda r: order.index(r[0].group)), lambda r: r[0].group)]
+
+    def draw(width: int) -> Figure:
+        columns = min(3 if width > 500 else 1, len(groups))
+        lines = [groups[i : i + columns] for i in range(0, len(groups), columns)]
+        heights = [max(len(g) for g in line) + 1.6 for line in lines]
+        figure = new_figure(width, int(40 + _ROW * sum(heights)))
+        axes = figure.subplots(len(lines), columns, squeeze=False, height_ratios=heights)
+        for i, ax in enumerate(axes.ravel()):
+            if i < len(groups):
+                _forest(ax, groups[i])
+            else:
+                ax.remove()
+        engines = [n for n in ENGINES if any(_centre(n, row) is not None for _, row in kept)]
+        legend(figure, engines, lines=False)
+        return figure
+
+    caption = (
+        "Rows are components; each kind of parameter has its own scale. Lines are central 89 % intervals: the MAP estimate "
+        "± 1.6 standard errors, and the quantiles of VI and NUTS. Look for lines that do not cover each other (the engines "
+        "disagree on the value) and for lines much shorter than NUTS’s (too sure of it). A line cut off at the left edge of "
+        "a logarithmic axis reaches zero or below."
+    )
+    if value["fits"]["map"]["standard_errors"] is None:
+        caption += " The MAP estimate has no standard errors, so it is a dot without a line."
+    if value["fits"]["nuts"]["estimates"] is None:
+        caption += " NUTS did not converge, so nothing of it is shown."
+    if len(kept) < len(rows):
+        caption += f" Shown are the {len(kept)} of {len(rows)} parameters on which the engines differ most."
+    return Drawing("intervals", "Intervals of all engines", caption, _intervals_alt(kept), draw)
+
+
+def _disagreement(row: tuple[Parameter, dict]) -> float:
+    z, ratio = row[1]["z"], row[1]["width_ratio"]
+    return abs(z or 0.0) + (abs(math.log(ratio)) if ratio else 0.0)
+
+
+def _centre(engine: str, row: dict) -> float | None:
+    return row["map"] if engine == "map" else row[f"{engine}_mean"]
+
+
+def _interval(engine: str, row: dict) -> tuple[float, float] | None:
+    interval = row[f"{engine}_interval"]
+    return None if interval is None or None in interval else tuple(interval)
+
+
+def _forest(ax: Axes, group: Rows) -> None:
+    centres = [c for _, row in group for e in ENGINES if (c := _centre(e, row)) is not None]
+    ax.set_title(group[0][0].group)
+    if centres and min(centres) > 0 and max(centres) > _LOG_RANGE * min(centres):
+        _logarithmic(ax, group, min(centres))
+    for i, (_, row) in enumerate(group):
+        for (name, engine), offset in zip(ENGINES.items(), (-_OFFSET, 0.0, _OFFSET), strict=True):
+            centre, interval = _centre(name, row), _interval(name, row)
+            if interval is not None:
+                ax.plot(interval, [i + offset] * 2, color=engine.colour, linewidth=2.2)
+            if centre is not None:
+                ax.plot(centre, i + offset, marker=engine.marker, color=engine.colour, markersize=6, markeredgecolor=PAPER)
+    labels = [p.label.removeprefix("component ") for p, _ in group]
+    ax.set_yticks(range(len(group)), labels)
+    ax.set_ylim(len(group) - 0.5, -0.5)
+    ax.grid(axis="x", color=GRID)
+    ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+
+
+def _logarithmic(ax: Axes, group: Rows, smallest: float) -> None:
+    ends = [end for _, row in group for e in ENGINES for end in _interval(e, row) or ()]
+    low = min([e for e in ends if e > smallest / 10] + [smallest])
+    ax.set_xscale("log", nonpositive="clip")
+    ax.set_xlim(low / 1.3, max([*ends, smallest]) * 1.3)
+    ax.set_title(f"{group[0][0].group}, logarithmic")
+
+
+def _intervals_alt(rows: Rows) -> str:
+    parts = ["Point estimates and 89 % intervals."]
+    for p, row in rows[:30]:
+        found = [(e.label, _centre(n, row), _interval(n, row)) for n, e in ENGINES.items()]
+        said = [
+            f"{label} {number(centre)}" + (f" from {number(ends[0])} to {number(ends[1])}" if ends else "")
+            for label, centre, ends in found
+            if centre is not None
+        ]
+        parts.append(f"{p.group}, {p.label}: {'; '.join(said)}.")
+    if len(rows) > 30:
+        parts.append(f"{len(rows) - 30} more are in the parameter table.")
+    return " ".join(parts)
+
+
+def starts(value: dict) -> Drawing:
+    """Objectives that EM's starts ended in, with collapsed starts apart: their objective has no meaning."""
+    fits = {"Maximum likelihood: log-likelihood": value["fits"]["ml"], "MAP: log joint": value["fits"]["map"]}
+
+    def draw(width: int) -> Figure:
+        figure = new_figure(width, 380)
+        axes = figure.subplots(2, 2, squeeze=False, width_ratios=[5, 1] if width > 500 else [3, 1], sharey="row")
+        for (interior, lost), (title, fit) in zip(axes, fits.items(), strict=True):
+            _modes(interior, fit["starts"]["modes"])
+            interior.set_title(title)
+            _lost(lost, fit)
+        return figure
+
+    return Drawing(
+        "starts",
+        "Where the starts ended",
+        "Each stem is a distinct local maximum; its height says how many random starts ended there. The best one is filled. "
+        "If it was hit only once, a better one may still be hidden: raise the number of starts. Starts on the right climbed "
+        "to infinity: a component shrank onto equal or isolated rows, where the objective means nothing, so they have no "
+        "place on the axis.",
+        _starts_alt(value),
+        draw,
+    )
+
+
+def _modes(ax: Axes, modes: list[dict]) -> None:
+    if not modes:
+        ax.text(0.5, 0.5, "no interior maximum found", transform=ax.transAxes, ha="center", color=INK)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        return
+    at, hits = [m["objective"] for m in modes], [m["hits"] for m in modes]
+    ax.vlines(at, 0, hits, color=EM, linewidth=1.6)
+    ax.plot(at[1:], hits[1:], "o", color=EM, markerfacecolor=PAPER, markersize=7, clip_on=False)
+    ax.plot(at[:1], hits[:1], "o", color=EM, markersize=8, clip_on=False)
+    for mode, text_at in zip(modes[:2], ("right", "right"), strict=False):
+        ax.annotate(
+            f"{fixed(mode['objective'], 2)}, {mode['hits']} ×", (mode["objective"], mode["hits"]), xytext=(-9, 0),
+            textcoords="offset points", ha=text_at, va="center", fontsize=11,
+        )  # fmt: skip
+    span = max(at[0] - at[-1], 1.0)
+    ax.set_xlim(at[-1] - 0.45 * span, at[0] + 0.06 * span)
+    ax.set_ylim(0, max(hits) * 1.15)
+    ax.set_ylabel("starts")
+    ax.grid(axis="y", color=GRID)
+
+
+def _lost(ax: Axes, fit: dict) -> None:
+    collapsed, interior = fit["collapsed_starts"], sum(m["hits"] for m in fit["starts"]["modes"])
+    failed = fit["starts"]["count"] - collapsed - interior
+    bars = {"→ ∞": collapsed} | ({"failed": failed} if failed > 0 else {})
+    for place, hits in enumerate(bars.values()):
+        ax.bar(place, hits, width=0.5, color=BAD, alpha=0.75)
+        ax.text(place, hits, f" {hits}", ha="center", va="bottom", color=INK if hits else MUTED, fontsize=11)
+    ax.set_xticks(range(len(bars)), list(bars))
+    ax.set_xlim(-0.6, len(bars) - 0.4)
+    ax.tick_params(left=False, labelleft=False)
+    ax.spines["left"].set_visible(False)
+
+
+def _starts_alt(value: dict) -> str:
+    parts = []
+    for name, fit in (("Maximum likelihood", value["fits"]["ml"]), ("MAP", value["fits"]["map"])):
+        found = [f"{fixed(m['objective'], 3)} ({m['hits']} starts)" for m in fit["starts"]["modes"][:5]]
+        parts.append(
+            f"{name}, {fit['starts']['count']} starts: "
+            + (f"best maxima {', '.join(found)}" if found else "no interior maximum")
+            + f"; {fit['collapsed_starts']} climbed to infinity."
+        )
+    return " ".join(parts)
+
+
