@@ -6,7 +6,11 @@
 >>> result.save("out/mine")
 """
 
-from mixtures import priors
+import numpyro
+
+numpyro.__version__  # noqa: B018  (ArviZ may have left NumPyro a lazy module; touching it first loads it whole)
+
+from mixtures import priors  # noqa: E402
 from mixtures._status import Status
 from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts

@@ -7,6 +7,8 @@ import operator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
 from jaxtyping import Array, Float
 
 
@@ -25,32 +27,45 @@ def as_rows(x) -> Float[Array, "N D"]:
         raise ValueError(f"x must hold real numbers, got dtype {x.dtype}.")
     if x.ndim not in (1, 2) or x.size == 0:
         raise ValueError(f"x must have shape (N,) or (N, D) with at least one row, got shape {x.shape}.")
-    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float)
+    x = _with_automatic_sharding(x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float))
     return x[:, None] if x.ndim == 1 else x
+
+
+def _with_automatic_sharding(x: Array) -> Array:
+    """The same array on the same devices, with XLA free to choose how results are spread over them.
+
+    Meshes make shardings part of types by default; the engines' sums over rows leave that choice to the compiler.
+    """
+    sharding = None if is_traced(x) else x.sharding
+    if not isinstance(sharding, NamedSharding) or not sharding.mesh.explicit_axes:
+        return x
+    mesh = jax.sharding.Mesh(sharding.mesh.devices, sharding.mesh.axis_names)
+    return jax.device_put(x, NamedSharding(mesh, sharding.spec))
 
 
 def check_data(x: Float[Array, "N D"], num_components: int) -> None:
     """Refuse data that cannot be fitted: missing or infinite values, constant columns, too few distinct rows."""
-    num_rows = x.shape[0]
-    if num_rows < 2:
+    if x.shape[0] < 2:
         raise ValueError("x must have at least two rows, got one.")
     if is_traced(x):
         return
+    with jax.ensure_compile_time_eval():  # x may be a constant of a caller's trace
+        _check_finite(x)
+        constant = np.flatnonzero(jnp.max(x, axis=0) == jnp.min(x, axis=0)).tolist()
+        if constant:
+            raise ValueError(f"x must vary in every column; columns {', '.join(map(str, constant))} do not: leave them out.")
+        if num_components > _count_distinct(x[:1000]) and num_components > (distinct := _count_distinct(x)):
+            raise ValueError(f"num_components must be at most the number of distinct rows, {distinct}; got {num_components}.")
+
+
+def _check_finite(x: Float[Array, "N D"]) -> None:
     finite = jnp.isfinite(x)
     if not bool(finite.all()):
-        bad = jnp.flatnonzero(~finite.all(axis=1), size=5, fill_value=-1).tolist()
-        first = ", ".join(str(i) for i in bad if i >= 0)
+        first = ", ".join(map(str, np.flatnonzero(~finite.all(axis=1))[:5].tolist()))
         raise ValueError(f"x must be finite; {int((~finite).sum())} values are NaN or infinite, first in rows {first}.")
-    constant = jnp.flatnonzero(jnp.max(x, axis=0) == jnp.min(x, axis=0)).tolist()
-    if constant:
-        raise ValueError(f"x must vary in every column; constant columns: {', '.join(map(str, constant))}. Leave them out.")
-    distinct = count_distinct(x)
-    if num_components > distinct:
-        raise ValueError(f"num_components must be at most the number of distinct rows, {distinct}; got {num_components}.")
 
 
-def count_distinct(x: Float[Array, "N D"]) -> int:
-    """Number of distinct rows."""
+def _count_distinct(x: Float[Array, "N D"]) -> int:
     ordered = x[jnp.lexsort(x.T)]
     return int(jnp.sum(jnp.any(ordered[1:] != ordered[:-1], axis=1))) + 1
 
@@ -82,5 +97,5 @@ def check_choice(name: str, value, choices) -> None:
 
 def check_positive(name: str, value) -> None:
     """Refuse a concrete number that is not positive."""
-    if not is_traced(value) and not bool(jnp.all(jnp.asarray(value) > 0)):
+    if not is_traced(value) and not np.all(np.asarray(value) > 0):
         raise ValueError(f"{name} must be positive, got {value}.")

@@ -91,11 +91,11 @@ def _read_text(path: Path, separator: str) -> Table:
         raise DataError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8 and try again.") from error
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path} cannot be read: {_parser_complaint(error)}; mend the file and try again.") from error
+    other = next((mark for mark in ",;\t" if mark != separator and mark in header[0]), None)
+    if other and len(header) == 1 and not (len(row) == 1 and pd.api.types.is_numeric_dtype(frame.dtypes.iloc[0])):
+        raise DataError(f"{path} seems to be separated by {other!r}, not by {separator!r}; save it with {separator!r}.")
     if len(row) > len(header):  # pandas would take the first field for a row name
         raise DataError(f"{path} has {len(header)} column names but {len(row)} fields in its first row; name them all.")
-    other = next((mark for mark in ",;\t" if mark != separator and mark in header[0]), None)
-    if len(header) == 1 and other and not pd.api.types.is_numeric_dtype(frame.dtypes.iloc[0]):
-        raise DataError(f"{path} seems to be separated by {other!r}, not by {separator!r}; save it with {separator!r}.")
     given = [cell.strip() or f"column {i + 1}" for i, cell in enumerate(header)]
     frame.columns = default_names(len(header)) if nameless else given
     say_rows = partial(_say_rows_of_text, path, separator, not nameless, len(frame))

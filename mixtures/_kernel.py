@@ -110,7 +110,7 @@ def _log_likelihood_jvp(primals, tangents):
     value, expected = e_step(eta, rows)
     change = jnp.zeros_like(value)
     if not _is_zero(eta_dot):
-        change = change + jnp.vdot(expected, eta_dot)
+        change = change + jnp.sum(expected * eta_dot)
     if not all(_is_zero(t) for t in jax.tree.leaves(rows_dot)):
         rows_dot = jax.tree.map(_materialise, rows_dot, rows)
         change = change + jax.jvp(lambda r: e_step(eta, r)[0], (rows,), (rows_dot,))[1]

@@ -5,7 +5,8 @@ from functools import partial
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Key, Real
 
 from mixtures import _kernel
 from mixtures._checks import as_rows, check_count
@@ -46,7 +47,7 @@ class Mixture(eqx.Module):
         self.prior = Flat() if prior is None else prior
 
     @staticmethod
-    def for_data(x: Float[Array, "N *D"], num_components: int, family: AbstractFamily | None = None) -> "Mixture":
+    def for_data(x: Real[ArrayLike, "N *D"], num_components: int, family: AbstractFamily | None = None) -> "Mixture":
         """Make a mixture with the family's default prior, scaled to the data and recorded in the model.
 
         Parameters
@@ -70,7 +71,7 @@ class Mixture(eqx.Module):
         """Count free parameters, the `df` of AIC and BIC."""
         return self.family.num_parameters(self.num_components, num_features)
 
-    def prepare(self, x: Float[Array, "N *D"], num_starts: int = 1) -> Rows:
+    def prepare(self, x: Real[ArrayLike, "N *D"], num_starts: int = 1) -> Rows:
         """Prepare data for the kernel once, before a loop that visits them many times."""
         return self.family.prepare(as_rows(x), self.num_components * num_starts)
 
@@ -82,28 +83,28 @@ class Mixture(eqx.Module):
         terms = [site(values).log_prob(values[name]) for name, site in self.prior.sites(shapes).items()]
         return jnp.sum(jnp.stack(terms))
 
-    def log_likelihood(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, ""]:
+    def log_likelihood(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, ""]:
         """Log-likelihood Σ_n log Σ_k w_k p(x_n | θ_k), in nats."""
         rows = x if isinstance(x, Rows) else self.prepare(x)
         return _kernel.log_likelihood(self.family.natural_params(params, rows.frame), rows)
 
-    def log_joint(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, ""]:
+    def log_joint(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, ""]:
         """Log-likelihood plus log prior: the log posterior density up to the evidence."""
         return self.log_likelihood(params, x) + self.log_prior(params)
 
-    def log_prob(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, " N"]:
+    def log_prob(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, " N"]:
         """Log density of each row under the mixture."""
         return jax.nn.logsumexp(self._log_densities(params, x), axis=0)
 
-    def responsibilities(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, "N K"]:
+    def responsibilities(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, "N K"]:
         """Probability that each row came from each component, rows summing to one."""
         return self.component_responsibilities(params, x).T
 
-    def component_responsibilities(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, "K N"]:
+    def component_responsibilities(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, "K N"]:
         """Responsibilities in the kernel's layout, one row a component."""
         return jax.nn.softmax(self._log_densities(params, x), axis=0)
 
-    def _log_densities(self, params: AbstractParams, x: Float[Array, "N *D"] | Rows) -> Float[Array, "K N"]:
+    def _log_densities(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, "K N"]:
         rows = x if isinstance(x, Rows) else self.prepare(x)
         return _kernel.log_densities(self.family.natural_params(params, rows.frame), rows)
 

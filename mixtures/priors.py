@@ -10,6 +10,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
@@ -244,5 +245,5 @@ def _as_float(name: str, value) -> Float[Array, "..."]:
 
 
 def _check_positive(name: str, value: Array, demand: str = "must be positive") -> None:
-    if not isinstance(value, jax.core.Tracer) and not bool(jnp.all(value > 0)):
+    if not isinstance(value, jax.core.Tracer) and not np.all(np.asarray(value) > 0):
         raise ValueError(f"{name} {demand}, got {value}.")

@@ -10,27 +10,48 @@ from mixtures.model import Mixture
 
 
 def random_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
-    """Starting parameters with a leading axis of `num_starts`.
+    """Starting parameters with a leading axis of `num_starts`: cautious and exploring ones in turn."""
+    key_cautious, key_exploring = jax.random.split(key)
+    cautious = cautious_starts(model, x, key_cautious, num_starts - num_starts // 2)
+    exploring = exploring_starts(model, x, key_exploring, num_starts // 2)
+    order = jnp.argsort(jnp.r_[0 : num_starts : 2, 1 : num_starts : 2])
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b])[order], cautious, exploring)
 
-    Even starts are cautious: centres by k-means++ (probability ∝ squared distance to the nearest chosen centre: Arthur
-    and Vassilvitskii 2007), widths all alike. Odd ones explore: centres at distinct rows chosen uniformly, variances
-    narrower by a random factor between e⁻⁶ and 1, so that small tight groups are found too. Rows equal to a chosen
-    centre are never chosen again, so no two components start, and stay, identical.
+
+def cautious_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
+    """Wide components at centres chosen by k-means++.
+
+    A centre is drawn with probability ∝ squared distance to the nearest one before it (Arthur and Vassilvitskii 2007).
     """
     z = Frame.of(x).standardise(x)
-    explores = jnp.arange(num_starts) % 2 == 1
+    widths = jnp.ones(model.num_components, x.dtype)
 
-    def start(arguments):
-        (key_rows, key_widths), explore = jax.random.split(arguments[0]), arguments[1]
-        chosen = _choose_rows(key_rows, z, model.num_components, jnp.where(explore, 0.0, 1.0).astype(x.dtype))
-        narrowing = jax.random.uniform(key_widths, (model.num_components,), x.dtype, -6.0, 0.0)
-        return model.family.start_at(x[chosen], jnp.exp(jnp.where(explore, narrowing, 0.0)), x)
+    def start(key):
+        return model.family.start_at(x[_choose_rows(key, z, model.num_components, 1.0)], widths, x)
 
-    return jax.lax.map(start, (jax.random.split(key, num_starts), explores))
+    return jax.lax.map(start, jax.random.split(key, num_starts))
 
 
-def _choose_rows(key: Key[Array, ""], z: Float[Array, "N D"], count: int, power: Float[Array, ""]):
-    """Indices of `count` distinct rows, each drawn with probability ∝ (squared distance to those before)^power."""
+def exploring_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
+    """Components at distinct rows chosen uniformly, variances narrower by random factors between e⁻⁶ and 1.
+
+    They find small tight groups that cautious starts miss, and run into collapsing components where those exist.
+    """
+    z = Frame.of(x).standardise(x)
+
+    def start(key):
+        key_rows, key_widths = jax.random.split(key)
+        widths = jnp.exp(jax.random.uniform(key_widths, (model.num_components,), x.dtype, -6.0, 0.0))
+        return model.family.start_at(x[_choose_rows(key_rows, z, model.num_components, 0.0)], widths, x)
+
+    return jax.lax.map(start, jax.random.split(key, num_starts))
+
+
+def _choose_rows(key: Key[Array, ""], z: Float[Array, "N D"], count: int, power: float):
+    """Indices of `count` distinct rows, each drawn with probability ∝ (squared distance to those before)^power.
+
+    Rows equal to a chosen one are never chosen again, so no two components start, and stay, identical.
+    """
     key_first, *keys = jax.random.split(key, count)
     first = jax.random.randint(key_first, (), 0, z.shape[0])
 

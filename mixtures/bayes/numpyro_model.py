@@ -1,8 +1,12 @@
-"""The NumPyro form of a mixture: the only file that calls `numpyro.sample` and `numpyro.factor`."""
+"""The NumPyro form of a mixture and of its guides: the only file that calls `numpyro.sample`, `param` and `factor`."""
 
+from collections.abc import Callable
+
+import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
 from numpyro.distributions import constraints
 from numpyro.infer.util import potential_energy
 
@@ -11,8 +15,10 @@ from mixtures.coordinates import Coordinates
 from mixtures.model import Mixture
 from mixtures.priors import Flat
 
+_FIRST_SCALE = 0.1  # of an approximation, in standardised unconstrained coordinates
 
-def numpyro_model(model: Mixture, x: Float[Array, "N *D"] | Rows) -> None:
+
+def numpyro_model(model: Mixture, x: Real[ArrayLike, "N *D"] | Rows) -> None:
     """Declare the mixture to NumPyro: its prior's sites and its marginal log-likelihood.
 
     ``numpyro.infer.util.log_density(numpyro_model, (model, x), {}, sites)`` equals ``model.log_joint``; use it with any
@@ -46,6 +52,31 @@ def flat_model(model: Mixture, rows: Rows, coordinates: Coordinates) -> None:
     with numpyro.handlers.block():  # the inner model's sites are not this model's
         log_joint = -potential(model, rows, coordinates, u)
     numpyro.factor("log_joint", log_joint)
+
+
+def mean_field(u: Float[Array, " d"]) -> dist.Distribution:
+    """Independent normals, started at `u`, with parameters declared to NumPyro."""
+    loc = numpyro.param("loc", u)
+    scale = numpyro.param("scale", jnp.full_like(u, _FIRST_SCALE), constraint=constraints.positive)
+    return dist.Normal(loc, scale).to_event(1)
+
+
+def full_rank(u: Float[Array, " d"]) -> dist.Distribution:
+    """One multivariate normal, started at `u`, with parameters declared to NumPyro."""
+    loc = numpyro.param("loc", u)
+    first = _FIRST_SCALE * jnp.eye(u.shape[0], dtype=u.dtype)
+    scale_tril = numpyro.param("scale_tril", first, constraint=constraints.scaled_unit_lower_cholesky)
+    return dist.MultivariateNormal(loc, scale_tril=scale_tril)
+
+
+def point(u: Float[Array, " d"]) -> dist.Distribution:
+    """A point mass, started at `u`, whose fit is the mode of the unconstrained density."""
+    return dist.Delta(numpyro.param("loc", u), event_dim=1)
+
+
+def flat_guide(approximation: Callable[[Float[Array, " d"]], dist.Distribution], u: Float[Array, " d"]) -> None:
+    """Declare a guide for `flat_model` from one of the approximations above."""
+    numpyro.sample("u", approximation(u))
 
 
 def refuse_flat(model: Mixture) -> None:

@@ -3,7 +3,8 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, Key, Real
 from numpyro.infer.hmc import HMCState, hmc
 
 from mixtures._checks import as_rows, check_count, check_data, check_key, is_traced
@@ -59,7 +60,7 @@ class NUTSInfo(AbstractInfo):
 
 def fit_nuts(
     model: Mixture,
-    x: Float[Array, "N *D"],
+    x: Real[ArrayLike, "N *D"],
     *,
     key: Key[Array, ""],
     num_warmup: int = 1000,

@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
 
 from mixtures._checks import as_rows
 from mixtures._kernel import Rows
@@ -72,7 +73,7 @@ class Posterior(eqx.Module):
         """The outcome in words, with the numbers that decided it."""
         return self.info.judge(self.diagnostics)[1]
 
-    def to_datatree(self, x: Float[Array, "N *D"] | None = None) -> "DataTree":
+    def to_datatree(self, x: Real[ArrayLike, "N *D"] | None = None) -> "DataTree":
         """Convert to an ArviZ DataTree.
 
         Parameters
@@ -110,7 +111,7 @@ class Posterior(eqx.Module):
         return az.from_dict(groups, coords=coords, dims=dims)
 
     @eqx.filter_jit
-    def pointwise_log_likelihood(self, x: Float[Array, "N *D"]) -> Float[Array, "C S N"]:
+    def pointwise_log_likelihood(self, x: Real[ArrayLike, "N *D"]) -> Float[Array, "C S N"]:
         """Log density of every row under every draw."""
         rows = self.model.prepare(x)
         flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), self.params)

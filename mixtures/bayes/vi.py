@@ -1,39 +1,33 @@
-"""`fit_vi`: Gaussian approximations in unconstrained coordinates by NumPyro's guides, several starts in parallel."""
+"""`fit_vi`: Gaussian approximations in unconstrained coordinates by NumPyro's guides and SVI, several starts in parallel."""
 
 from collections.abc import Callable
+from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro
+import numpyro.distributions as dist
 import optax
-from jaxtyping import Array, Float, Key
-from numpyro.infer import SVI, Trace_ELBO, init_to_value
-from numpyro.infer.autoguide import (
-    AutoContinuous,
-    AutoDiagonalNormal,
-    AutoLaplaceApproximation,
-    AutoMultivariateNormal,
-)
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Key, Real
+from numpyro.infer import SVI, Trace_ELBO
 from numpyro.optim import optax_to_numpyro
 
-from mixtures._checks import as_rows, check_choice, check_count, check_data, check_key, check_positive, is_traced
+from mixtures._checks import as_rows, check_choice, check_count, check_data, check_key
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.bayes.diagnostics import Diagnostics
-from mixtures.bayes.numpyro_model import flat_model, potential, refuse_flat
+from mixtures.bayes.numpyro_model import flat_guide, flat_model, full_rank, mean_field, point, potential, refuse_flat
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
-from mixtures.coordinates import Coordinates
+from mixtures.coordinates import Coordinates, hessian
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
-from mixtures.starts import random_starts
+from mixtures.starts import cautious_starts
 
-GUIDES: dict[str, Callable[..., AutoContinuous]] = {
-    "mean_field": AutoDiagonalNormal,
-    "full_rank": AutoMultivariateNormal,
-    "laplace": AutoLaplaceApproximation,
-}
+GUIDES = {"mean_field": mean_field, "full_rank": full_rank, "laplace": point}
 MAX_KHAT = 0.7  # Yao et al. 2018, section 3: above it importance weights from the approximation are useless
 _NUM_PARTICLES = 8
 _LEARNING_RATE = 0.05
@@ -61,7 +55,7 @@ class VIInfo(AbstractInfo):
         log_weights = np.asarray(self.log_weights, np.float64)
         if not np.isfinite(log_weights).all():
             return float("nan")
-        return float(array_stats.psislw(log_weights - log_weights.max(), r_eff=1.0)[1])
+        return float(array_stats.psislw(-log_weights, r_eff=1.0)[1])  # it takes minus the log weights
 
     def num_divergences(self) -> int:
         """None: optimisation has no trajectories."""
@@ -83,7 +77,7 @@ class VIInfo(AbstractInfo):
 
 def fit_vi(
     model: Mixture,
-    x: Float[Array, "N *D"],
+    x: Real[ArrayLike, "N *D"],
     *,
     key: Key[Array, ""],
     guide: str = "full_rank",
@@ -145,8 +139,8 @@ def fit_vi(
 def _fit(model, x, key, reference, guide: str, num_starts: int, num_steps: int, num_samples: int) -> Posterior:
     rows = model.prepare(x, num_starts * _NUM_PARTICLES)
     coordinates = Coordinates.of(model, rows.frame)
-    key_starts, key_fit, key_draw = jax.random.split(key, 3)
-    starts = jax.vmap(coordinates.vector)(random_starts(model, x, key_starts, num_starts))
+    key_starts, key_fit = jax.random.split(key)
+    starts = jax.vmap(coordinates.vector)(cautious_starts(model, x, key_starts, num_starts))
 
     def optimise(key, u):
         return _optimise(model, rows, coordinates, guide, key, u, num_steps, num_samples)
@@ -170,28 +164,36 @@ def _optimise(
     model: Mixture,
     rows: Rows,
     coordinates: Coordinates,
-    guide_name: str,
+    guide: str,
     key: Key[Array, ""],
     u: Float[Array, " d"],
     num_steps: int,
     num_samples: int,
 ) -> _Approximation:
     """Optimise one guide from the start `u`, then draw from it and weigh the draws."""
+    energy = partial(potential, model, rows, coordinates)
 
-    def numpyro_flat():
-        flat_model(model, rows, coordinates)
-
-    guide = GUIDES[guide_name](numpyro_flat, init_loc_fn=init_to_value(values={"u": u}))
     schedule = optax.cosine_decay_schedule(_LEARNING_RATE, num_steps, alpha=0.01)
-    svi = SVI(numpyro_flat, guide, optax_to_numpyro(optax.adam(schedule)), Trace_ELBO(num_particles=_NUM_PARTICLES))
+    svi = SVI(
+        partial(flat_model, model, rows, coordinates),
+        partial(flat_guide, GUIDES[guide], u),
+        optax_to_numpyro(optax.adam(schedule, b2=0.99)),
+        Trace_ELBO(num_particles=1 if guide == "laplace" else _NUM_PARTICLES),
+    )
     key_init, key_draw = jax.random.split(key)
     state, losses = jax.lax.scan(lambda s, _: svi.update(s), svi.init(key_init), None, length=num_steps)
+    approximation = numpyro.handlers.substitute(GUIDES[guide], data=svi.get_params(state))(u)
+    if isinstance(approximation, dist.Delta):
+        approximation = _curvature_at(approximation.v, energy)
 
-    approximation = guide.get_posterior(svi.get_params(state))
-    approximation = approximation.to_event(len(approximation.batch_shape))
     draws = approximation.sample(key_draw, (num_samples,))
-    energy = jax.lax.map(lambda u: potential(model, rows, coordinates, u), draws, batch_size=_NUM_PARTICLES * 16)
-    log_weights = -energy - approximation.log_prob(draws)
+    energies = jax.lax.map(energy, draws, batch_size=_NUM_PARTICLES * 16)
+    log_weights = -energies - approximation.log_prob(draws)
     tenth = num_steps // 10
     drift = jnp.mean(losses[-2 * tenth : -tenth]) - jnp.mean(losses[-tenth:])
     return _Approximation(draws, log_weights, jnp.mean(log_weights), drift)
+
+
+def _curvature_at(mode: Float[Array, " d"], energy: Callable[[Float[Array, " d"]], Float[Array, ""]]) -> dist.Distribution:
+    """The normal with the curvature of the density at its mode (Laplace); NaN where that is not definite."""
+    return dist.MultivariateNormal(mode, precision_matrix=hessian(energy, mode))

@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Int, Key, Real
 
 from mixtures._checks import as_rows, check_choice, check_count, check_data, check_key, check_positive, is_traced
 from mixtures._drivers import OnProgress, chunk_limits
@@ -77,7 +78,7 @@ class EMFit(eqx.Module):
 
 def fit_em(
     model: Mixture,
-    x: Float[Array, "N *D"],
+    x: Real[ArrayLike, "N *D"],
     *,
     key: Key[Array, ""],
     objective: str = "map",

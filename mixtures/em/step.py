@@ -67,6 +67,7 @@ def _judge(model, rows, params, objective, gain, last_gain, atol) -> Int[Array, 
     settled = (gain < atol) & (rate < 1.0) & (remaining < atol)
     narrow = ~(jnp.min(model.family.narrowest(params, rows.frame)) > eps ** (2 / 3))
     verdicts = [
+        (~jnp.all(jnp.isfinite(model.family.locations(params))), Status.NON_FINITE),
         (narrow & (jnp.min(params.weights) <= eps), Status.EMPTY),
         (narrow, Status.COLLAPSED),
         (~jnp.isfinite(objective), Status.NON_FINITE),

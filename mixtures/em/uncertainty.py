@@ -3,7 +3,8 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Real
 
 from mixtures._checks import as_rows, check_choice
 from mixtures.coordinates import Coordinates, hessian
@@ -52,7 +53,7 @@ _REASONS = {
 
 
 def standard_errors(
-    model: Mixture, fit: EMFit, x: Float[Array, "N *D"], *, objective: str = "map"
+    model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"], *, objective: str = "map"
 ) -> StandardErrors:
     """Standard errors of a fit from the observed information of its objective.
 

@@ -5,14 +5,21 @@ import math
 import platform
 from collections import Counter
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from pathlib import PurePath
+from typing import Any, cast
 
 import numpy as np
 
+import mixtures
 from mixtures._status import Status
 from mixtures.bayes.diagnostics import Summary
+from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
-from mixtures.compare.comparison import Clustering, Comparison, Density
+from mixtures.bayes.vi import VIInfo
+from mixtures.compare.comparison import Comparison
+from mixtures.compare.densities import Density
+from mixtures.compare.partitions import Clustering
 from mixtures.data import Data
 from mixtures.em.fit import EMFit, Starts
 
@@ -21,7 +28,7 @@ _MOST_TIES = 100
 _MOST_MODES = 100
 _MOST_ROWS = 400  # rows whose responsibilities are written out
 _SAME_MODE = 1e-3  # nats between starts that found the same mode
-_PACKAGES = ("mixtures", "jax", "numpyro", "arviz", "numpy", "scipy")
+_PACKAGES = ("jax", "numpyro", "arviz", "numpy", "scipy")
 
 
 def content(comparison: Comparison) -> dict:
@@ -51,6 +58,8 @@ def content(comparison: Comparison) -> dict:
     }
     if nuts["status"] != Status.CONVERGED.label:
         _withhold_nuts(value)
+    if value["fits"]["map"]["estimates"] is None:
+        _withhold_map(value)
     return _plain(value)
 
 
@@ -71,12 +80,13 @@ def to_json(value: object, indent: str = "") -> str:
 def _data(data: Data) -> dict:
     ties = data.ties()
     return {
-        "source": data.source,
+        "source": PurePath(data.source).name,  # the folder is nobody else's business
         "rows": len(data.values),
         "columns": list(data.columns),
         "distinct_rows": len(data.values) - sum(len(t.rows) - 1 for t in ties),
         "ties": [{"value": t.value, "count": len(t.rows), "rows": t.rows} for t in ties[:_MOST_TIES]],
         "ties_omitted": max(0, len(ties) - _MOST_TIES),
+        "notes": data.notes,
         "summary": [
             {"mean": v.mean(), "sd": v.std(ddof=1), "min": v.min(), "max": v.max()} for v in np.asarray(data.values).T
         ],
@@ -85,7 +95,7 @@ def _data(data: Data) -> dict:
 
 def _em(c: Comparison, fit: EMFit) -> dict:
     return {
-        "status": fit.status.label,
+        "status": Status(int(fit.status_code)).label,
         "unbounded": bool(fit.unbounded),
         "collapsed_starts": int(fit.collapsed_starts),
         "reason": fit.reason,
@@ -119,16 +129,16 @@ def _standard_errors(c: Comparison) -> dict:
 
 
 def _vi(vi: Posterior) -> dict:
-    diagnostics = vi.diagnostics
-    status, reason = vi.info.judge(diagnostics)
+    diagnostics, info = vi.diagnostics, cast(VIInfo, vi.info)
+    status, reason = info.judge(diagnostics)
     return {
         "status": status.label,
         "reason": reason,
-        "guide": vi.info.guide,
-        "elbo": float(vi.info.elbo),
-        "elbo_mcse": float(vi.info.elbo_mcse),
-        "khat": float(vi.info.khat),
-        "start_elbos": vi.info.start_elbos,
+        "guide": info.guide,
+        "elbo": float(info.elbo),
+        "elbo_mcse": float(info.elbo_mcse),
+        "khat": float(info.khat),
+        "start_elbos": info.start_elbos,
         "num_draws": vi.log_joint.shape[-1],
         "estimates": {name: s.mean for name, s in diagnostics.parameters.items()},
         "sd": {name: s.sd for name, s in diagnostics.parameters.items()},
@@ -138,7 +148,7 @@ def _vi(vi: Posterior) -> dict:
 
 
 def _nuts(nuts: Posterior) -> dict:
-    diagnostics, info = nuts.diagnostics, nuts.info
+    diagnostics, info = nuts.diagnostics, cast(NUTSInfo, nuts.info)
     status, reason = info.judge(diagnostics)
     parameters = diagnostics.parameters
     return {
@@ -175,9 +185,9 @@ def _clustering(clustering: Clustering) -> dict:
     sure = np.minimum(clustering.map_responsibilities.max(axis=1), clustering.nuts_responsibilities.max(axis=1))
     rows = np.sort(np.argsort(sure, kind="stable")[:_MOST_ROWS])
     return {
-        "ari": clustering.ari,
-        "variation_of_information": clustering.variation_of_information,
-        "total_variation": clustering.total_variation,
+        "ari": dict(clustering.ari),
+        "variation_of_information": dict(clustering.variation_of_information),
+        "total_variation": dict(clustering.total_variation),
         "sizes": np.bincount(
             clustering.map_responsibilities.argmax(axis=1), minlength=clustering.map_responsibilities.shape[1]
         ),
@@ -194,7 +204,7 @@ def _clustering(clustering: Clustering) -> dict:
 
 def _density(density: Density) -> dict:
     pictures = {name: _short(getattr(density, name)) for name in ("grid", "map", "vi", "nuts", "nuts_band")}
-    return {"hellinger": density.hellinger, "hellinger_mcse": density.hellinger_mcse, **pictures}
+    return {"hellinger": dict(density.hellinger), "hellinger_mcse": dict(density.hellinger_mcse), **pictures}
 
 
 def _withhold_nuts(value: dict) -> None:
@@ -207,22 +217,35 @@ def _withhold_nuts(value: dict) -> None:
         _blank(row, "nuts_mean", "nuts_sd", "nuts_mcse", "nuts_interval", "z", "width_ratio", "overlap")
     _blank(clustering["responsibilities"], "nuts", "nuts_sd")
     _blank(density, "nuts", "nuts_band")
-    for name in ("ari", "variation_of_information", "total_variation"):
-        clustering[name] = clustering[name] | {"nuts": None}
-    for name in ("hellinger", "hellinger_mcse"):
-        density[name] = density[name] | {"nuts": None}
+    for distance in _distances(value):
+        _blank(distance, "nuts")
+
+
+def _withhold_map(value: dict) -> None:
+    """Take out whatever is compared with a MAP that was not found."""
+    _blank(value["clustering"]["responsibilities"], "map")
+    _blank(value["clustering"], "sizes")
+    _blank(value["density"], "map")
+    for distance in _distances(value):
+        _blank(distance, "vi", "nuts")
+
+
+def _distances(value: dict) -> list[dict]:
+    clustering, density = value["clustering"], value["density"]
+    names = ("ari", "variation_of_information", "total_variation")
+    return [*(clustering[name] for name in names), density["hellinger"], density["hellinger_mcse"]]
 
 
 def _blank(mapping: dict, *keys: str) -> None:
     mapping.update(dict.fromkeys(keys))
 
 
-def _short(values: np.ndarray) -> list:
+def _short(values: np.ndarray) -> np.ndarray:
     """Numbers for pictures: six significant digits."""
-    return [_short(v) for v in values] if np.ndim(values) else float(f"{values:.6g}")
+    return np.vectorize(lambda v: float(f"{v:.6g}"), otypes=[float])(values)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -235,11 +258,5 @@ def _plain(value):
 
 
 def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed as a package"
+    packages = {name: version(name) for name in _PACKAGES}
+    return {"mixtures": mixtures.__version__, "python": platform.python_version(), **packages}

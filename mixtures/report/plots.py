@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from mixtures.compare.comparison import Comparison
 from mixtures.report import plots_chains, plots_data, plots_fits
 from mixtures.report.svg import Drawing, drawing_style, to_svg
@@ -11,28 +13,27 @@ _WIDTHS = {"wide": 720, "narrow": 350}  # CSS pixels
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure ready for the page: SVG by width."""
+    """One figure ready for the page: SVG by width, and what it leaves out."""
 
-    name: str
-    title: str
-    caption: str
-    svg: dict[str, str]
+    svg: dict[str, Markup]
+    note: str
 
 
 def pictures(value: dict, comparison: Comparison) -> dict[str, Picture]:
     """Draw every figure of the report, by name, from the content `value` of `comparison`."""
     drawings = [
         plots_data.density(value, comparison),
-        plots_fits.intervals(value),
+        plots_fits.intervals(value, comparison),
         plots_chains.traces(comparison.nuts),
-        plots_chains.ranks(value, comparison.nuts),
-        plots_data.responsibilities(value, comparison),
+        plots_chains.ranks(value, comparison),
         plots_fits.starts(value),
     ]
+    if value["clustering"]["responsibilities"]["map"] or value["clustering"]["responsibilities"]["nuts"]:
+        drawings.append(plots_data.responsibilities(value, comparison))
     with drawing_style():
         return {drawing.name: _picture(drawing) for drawing in drawings}
 
 
 def _picture(drawing: Drawing) -> Picture:
     svg = {w: to_svg(drawing.draw(pixels), f"{drawing.name}-{w}", drawing.alt) for w, pixels in _WIDTHS.items()}
-    return Picture(drawing.name, drawing.title, drawing.caption, svg)
+    return Picture({width: Markup(text) for width, text in svg.items()}, drawing.note)

@@ -1,24 +1,29 @@
 """Figures of the chains: traces of the log joint density and rank histograms."""
 
+from typing import cast
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
+from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
-from mixtures.report.svg import BAD, GRID, INK, NUTS, Drawing, new_figure
+from mixtures.compare.comparison import Comparison
+from mixtures.report.svg import BAD, GRID, INK, MUTED, NUTS, Drawing, new_figure
 from mixtures.report.words import number, parameters
 
 _MOST_CHAINS = 8
-_MOST_PANELS = 12
+_MOST_PANELS = 8
 _TRACE_POINTS = 150
 _BINS = 20
-_UNIFORM = 0.42  # height of a uniform histogram, in units of the distance between chains
+_PANEL_WIDTH, _TITLE_HEIGHT = 1.1, 1.2  # in units of one histogram's width, and of the distance between chains
+_UNIFORM = 0.5  # height of a uniform histogram, in units of the distance between chains
 
 
 def traces(nuts: Posterior) -> Drawing:
     """Log joint density along every chain: label-free, so a chain that is stuck shows itself."""
-    log_joint, diverging = np.asarray(nuts.log_joint), np.asarray(nuts.info.diverging)
+    log_joint, diverging = np.asarray(nuts.log_joint), np.asarray(cast(NUTSInfo, nuts.info).diverging)
     shown = min(len(log_joint), _MOST_CHAINS)
 
     def draw(width: int) -> Figure:
@@ -38,16 +43,15 @@ def traces(nuts: Posterior) -> Drawing:
             ax.set_xlabel("draw")
         return figure
 
-    caption = (
-        "The log joint density does not depend on labels. Every panel should look like the same steady noise: a trend, a "
-        "different level or a long flat stretch means that the chains do not describe one posterior."
-    )
+    note = ""
     if diverging.any():
-        caption += f" Ticks at the foot mark the {int(diverging.sum())} divergent draws."
+        note += f" Ticks at the foot mark the {int(diverging.sum())} divergent draws."
     if shown < len(log_joint):
-        caption += f" Shown are {shown} of {len(log_joint)} chains."
-    means = ", ".join(f"chain {i + 1} mean {number(c.mean(), 5)}, sd {number(c.std(), 3)}" for i, c in enumerate(log_joint[:shown]))
-    return Drawing("traces", "Traces of the log joint density", caption, f"Traces of the log joint density: {means}.", draw)
+        note += f" Shown are {shown} of {len(log_joint)} chains."
+    levels = [
+        f"chain {i + 1} mean {number(c.mean(), 5)}, sd {number(c.std(), 3)}" for i, c in enumerate(log_joint[:shown])
+    ]
+    return Drawing("traces", f"Traces of the log joint density: {'; '.join(levels)}.", draw, note)
 
 
 def _trace(ax: Axes, draws: np.ndarray, diverging: np.ndarray) -> None:
@@ -62,46 +66,50 @@ def _trace(ax: Axes, draws: np.ndarray, diverging: np.ndarray) -> None:
     ax.grid(axis="y", color=GRID)
 
 
-def ranks(value: dict, nuts: Posterior) -> Drawing:
+def ranks(value: dict, comparison: Comparison) -> Drawing:
     """Rank histograms of every chain: label-free quantities and the parameters with the largest R-hat."""
-    quantities = _quantities(value, nuts)
+    quantities, nuts = _quantities(value, comparison), comparison.nuts
 
     def draw(width: int) -> Figure:
-        columns = 4 if width > 500 else 2
+        columns, chains = 4 if width > 500 else 2, min(len(nuts.log_joint), _MOST_CHAINS)
         lines = -(-len(quantities) // columns)
-        chains = len(nuts.log_joint)
-        figure = new_figure(width, lines * (46 + 26 * min(chains, _MOST_CHAINS)) + 20)
-        axes = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
-        for ax in axes.ravel()[len(quantities) :]:
-            ax.set_visible(False)
-        for ax, (name, draws) in zip(axes.ravel(), quantities.items(), strict=False):
-            _rank_histograms(ax, draws[:_MOST_CHAINS])
-            ax.set_title(name if len(name) <= 22 else name[:21] + "…")
-        for ax in axes[:, 0]:
-            ax.set_ylabel("chain")
+        figure = new_figure(width, lines * (34 + 22 * chains))
+        ax = figure.subplots()
+        for i, (name, draws) in enumerate(quantities.items()):
+            left, foot = i % columns * _PANEL_WIDTH, -(i // columns) * (chains + _TITLE_HEIGHT)
+            ax.text(left, foot + chains + 0.15, name, va="bottom")
+            _rank_histograms(ax, draws[:_MOST_CHAINS], left, foot)
+        for line in range(lines):
+            for chain in range(chains):
+                ax.text(
+                    -0.03,
+                    chain + 0.2 - line * (chains + _TITLE_HEIGHT),
+                    str(chain + 1),
+                    ha="right",
+                    fontsize=11,
+                    color=MUTED,
+                )
+        ax.set_xlim(-0.08, columns * _PANEL_WIDTH)
+        ax.set_ylim(-(lines - 1) * (chains + _TITLE_HEIGHT), chains + _TITLE_HEIGHT)
+        ax.set_axis_off()
         return figure
 
-    everything = len(value["agreement"]) + 2
-    caption = (
-        "How the ranks of each chain’s draws, among all chains’, are spread from low (left) to high (right). Flat at the "
-        "dashed line is good; a chain piled up at one side explores other values than the rest (Vehtari et al. 2021)."
-    )
+    note, everything = "", len(value["agreement"]) + 2
     if len(quantities) < everything:
-        caption += f" Shown are {len(quantities)} of {everything} quantities, those with the largest R-hat."
-    alt = "Rank histograms per chain. Mean rank of each chain, 0.5 if chains agree: " + "; ".join(
-        f"{name} " + ", ".join(f"{r:.2f}" for r in _ranks(draws).mean(axis=1)) for name, draws in list(quantities.items())[:4]
-    )
-    return Drawing("ranks", "Rank histograms", caption, f"{alt}.", draw)
+        note = f" Shown are {len(quantities)} of {everything} quantities, the parameters with the largest R-hat."
+    means = {name: ", ".join(f"{r:.2f}" for r in _ranks(draws).mean(axis=1)) for name, draws in quantities.items()}
+    said = "; ".join(f"{name} {values}" for name, values in means.items())
+    return Drawing("ranks", f"Rank histograms. Mean rank of each chain, 0.5 if all agree: {said}.", draw, note)
 
 
-def _quantities(value: dict, nuts: Posterior) -> dict[str, np.ndarray]:
+def _quantities(value: dict, comparison: Comparison) -> dict[str, np.ndarray]:
+    nuts, model = comparison.nuts, comparison.model
+    estimates = model.family.estimates(nuts.params)
     found = {"log joint": np.asarray(nuts.log_joint), "log-likelihood": np.asarray(nuts.log_likelihood)}
-    estimates = nuts.model.family.estimates(nuts.params)
-    rows = sorted(value["agreement"], key=lambda row: -(row["rhat"] or 0.0))[: _MOST_PANELS - len(found)]
-    names = [row["parameter"] for row in rows]
-    for p in parameters(names, value["data"]["columns"], value["model"]["num_components"]):
-        if p.site:
-            found[p.name] = np.asarray(estimates[p.site][(..., *p.index)])
+    rhat = np.asarray([row["rhat"] or 0.0 for row in value["agreement"]])
+    every = parameters(model, comparison.data.columns)
+    for i in np.sort(np.argsort(-rhat, kind="stable")[: _MOST_PANELS - len(found)]):
+        found[every[i].title] = np.asarray(estimates[every[i].free.key][(..., *every[i].free.index)])
     return found
 
 
@@ -109,15 +117,12 @@ def _ranks(draws: np.ndarray) -> np.ndarray:
     return (rankdata(draws).reshape(draws.shape) - 0.5) / draws.size
 
 
-def _rank_histograms(ax: Axes, draws: np.ndarray) -> None:
+def _rank_histograms(ax: Axes, draws: np.ndarray, left: float, foot: float) -> None:
+    """One strip for each chain, stacked up from `foot`; a uniform histogram reaches the dashed line."""
     edges = np.linspace(0, 1, _BINS + 1)
     for chain, ranked in enumerate(_ranks(draws)):
-        heights = np.histogram(ranked, edges)[0] / (len(ranked) / _BINS)
-        ax.stairs(chain + np.minimum(_UNIFORM * heights, 0.95), edges, baseline=chain, fill=True, color=NUTS, alpha=0.55)
-        ax.axhline(chain + _UNIFORM, color=INK, linewidth=0.7, linestyle=(0, (3, 3)))
-    ax.set_ylim(len(draws), 0)
-    ax.invert_yaxis()
-    ax.set_yticks(np.arange(len(draws)) + 0.3, [str(c + 1) for c in range(len(draws))])
-    ax.set_xticks([])
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
+        heights = _UNIFORM * np.histogram(ranked, edges)[0] / (len(ranked) / _BINS)
+        base = foot + chain
+        ax.stairs(base + np.minimum(heights, 0.95), left + edges, baseline=base, fill=True, color=NUTS, alpha=0.55)
+    uniform = foot + np.arange(len(draws)) + _UNIFORM
+    ax.hlines(uniform, left, left + 1, color=INK, linewidth=0.7, linestyle=(0, (3, 3)))

@@ -6,18 +6,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from matplotlib.patheffects import withStroke
 
 from mixtures.compare.comparison import Comparison
 from mixtures.report.svg import ENGINES, GRID, INK, MUTED, PAPER, Drawing, Engine, legend, new_figure
 from mixtures.report.words import number
 
 _MOST_FEATURES = 4
-_MOST_POINTS = 1500
+_MOST_POINTS = 3000  # of all pairs together
 _MOST_STEMS = 400
 _MOST_BARS = 60  # rows shown in the responsibilities figure
 _MOST_PANELS = 6
 _ELLIPSE = np.sqrt(-2 * np.log(0.11))  # radius that holds 89 % of a two-dimensional Gaussian
-_POINT_MARKERS = "o^sDvP*X<>"
 
 
 def density(value: dict, comparison: Comparison) -> Drawing:
@@ -35,24 +35,20 @@ def _series(value: dict, comparison: Comparison) -> Drawing:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
         _marginal(above, value, x, 0)
         above.set_ylabel("density")
-        for k, mean in enumerate(value["fits"]["map"]["estimates"]["means"] if value["fits"]["map"]["estimates"] else []):
-            above.annotate(
-                str(k + 1), (mean[0], 1), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=MUTED, fontsize=11
-            )
+        for k, mean in enumerate(_map_means(value)):
+            place = above.get_xaxis_transform()
+            above.text(mean[0], 1, str(k + 1), transform=place, ha="center", va="bottom", color=MUTED, fontsize=11)
         _stems(below, x)
         below.set_xlabel(value["data"]["columns"][0])
         legend(figure, _shown(value))
         return figure
 
-    return Drawing(
-        "density",
-        "Data and fitted densities",
-        "The grey bars are the data; the stems below count equal values. Look at where the lines part: there the engines "
-        "disagree about the density. The shaded band is where NUTS puts it with 89 % probability at each point. "
-        "The small numbers mark the components’ MAP means.",
-        _density_alt(value),
-        draw,
-    )
+    return Drawing("density", _density_alt(value), draw)
+
+
+def _map_means(value: dict) -> list[list[float]]:
+    estimates = value["fits"]["map"]["estimates"]
+    return [] if estimates is None else estimates["means"]
 
 
 def _shown(value: dict) -> list[str]:
@@ -65,7 +61,8 @@ def _density_alt(value: dict) -> str:
         for name in _shown(value):
             heights, grid = value["density"][name][d], value["density"]["grid"][d]
             top = int(np.argmax([h or 0 for h in heights]))
-            parts.append(f"{ENGINES[name].label}: highest at {column} = {number(grid[top])}, density {number(heights[top], 3)}.")
+            where = f"highest at {column} = {number(grid[top])}, density {number(heights[top], 3)}."
+            parts.append(f"{ENGINES[name].label}: {where}")
     return " ".join(parts)
 
 
@@ -78,7 +75,11 @@ def _marginal(ax: Axes, value: dict, x: np.ndarray, d: int) -> None:
         ax.fill_between(grid, low, high, color=ENGINES["nuts"].colour, alpha=0.18, linewidth=0)
     for name in reversed(_shown(value)):
         engine = ENGINES[name]
-        ax.plot(grid, np.asarray(curves[name][d], float), color=engine.colour, linestyle=engine.line, linewidth=2)
+        halo = [] if name == "nuts" else [withStroke(linewidth=3.6, foreground=PAPER)]  # seen where lines coincide
+        ax.plot(
+            grid, np.asarray(curves[name][d], float), color=engine.colour, linestyle=engine.line, linewidth=2,
+            path_effects=halo, dash_capstyle="butt",
+        )  # fmt: skip
     ax.set_xlim(grid[0], grid[-1])
     ax.set_ylim(0)
 
@@ -104,10 +105,8 @@ def _stems(ax: Axes, x: np.ndarray) -> None:
 
 def _pairs(value: dict, comparison: Comparison) -> Drawing:
     columns, x = value["data"]["columns"][:_MOST_FEATURES], np.asarray(comparison.data.values)
-    shown = np.arange(len(x))
-    if len(x) > _MOST_POINTS:
-        shown = np.sort(np.random.default_rng(0).choice(len(x), _MOST_POINTS, replace=False))
-    components = np.asarray(comparison.clustering.map_responsibilities).argmax(axis=1)
+    most = _MOST_POINTS // (len(columns) * (len(columns) - 1) // 2)
+    shown = np.sort(np.random.default_rng(0).permutation(len(x))[:most])
 
     def draw(width: int) -> Figure:
         size = len(columns)
@@ -119,38 +118,30 @@ def _pairs(value: dict, comparison: Comparison) -> Drawing:
             axes[-1, a].set_xlabel(column)
         for a, b in combinations(range(size), 2):
             axes[a, b].remove()
-            _scatter(axes[b, a], value, x[shown], components[shown], a, b)
+            _scatter(axes[b, a], value, x[shown], a, b)
             axes[b, a].set_ylabel(columns[b] if a == 0 else "")
             axes[b, a].tick_params(labelleft=a == 0)
         legend(figure, _shown(value))
         return figure
 
-    drawn = ", ".join(columns)
-    left_out = len(value["data"]["columns"]) - len(columns)
-    caption = (
-        "On the diagonal each feature’s data (grey) with its marginal densities and the 89 % band of NUTS; below it every "
-        "pair of features. A point’s shape is its MAP component; each ellipse holds 89 % of a component, numbered at its "
-        "MAP mean. Ellipses that lie on each other mean that the engines agree."
-    )
+    note, left_out = "", len(value["data"]["columns"]) - len(columns)
     if left_out:
-        caption += f" Shown are the first {len(columns)} features ({drawn}); {left_out} more are in the tables."
+        note += f" Shown are the first {len(columns)} features; {left_out} more are in the tables."
     if len(shown) < len(x):
-        caption += f" Of {len(x)} rows {len(shown)} are drawn, chosen at random."
-    return Drawing("density", "Data and fitted densities", caption, _density_alt(value), draw)
+        note += f" Of {len(x)} rows {len(shown)} are drawn, chosen at random."
+    return Drawing("density", _density_alt(value), draw, note)
 
 
-def _scatter(ax: Axes, value: dict, x: np.ndarray, components: np.ndarray, a: int, b: int) -> None:
-    for k in range(value["model"]["num_components"]):
-        points = x[components == k]
-        marker = _POINT_MARKERS[k % len(_POINT_MARKERS)]
-        ax.scatter(points[:, a], points[:, b], s=14, marker=marker, color=INK, alpha=0.35, linewidths=0)
+def _scatter(ax: Axes, value: dict, x: np.ndarray, a: int, b: int) -> None:
+    # Strokes of no length with round ends: dots at a sixth of the size that markers would take in the page.
+    dots = [np.column_stack([column, column, np.full(len(x), np.nan)]).ravel() for column in (x[:, a], x[:, b])]
+    ax.plot(*dots, color=INK, alpha=0.4, linewidth=4 if len(x) < 500 else 2.5)
     for name in _shown(value):
         estimates = value["fits"][name]["estimates"]
         for mean, covariance in zip(estimates["means"], estimates["covariances"], strict=True):
             ax.add_patch(_ellipse(mean, np.asarray(covariance, float), a, b, ENGINES[name]))
-    if value["fits"]["map"]["estimates"]:
-        for k, mean in enumerate(value["fits"]["map"]["estimates"]["means"]):
-            ax.text(mean[a], mean[b], str(k + 1), ha="center", va="center", color=INK, fontsize=12, fontweight="bold")
+    for k, mean in enumerate(_map_means(value)):
+        ax.text(mean[a], mean[b], str(k + 1), ha="center", va="center", color=INK, fontsize=12, fontweight="bold")
     ax.autoscale_view()
 
 
@@ -158,42 +149,37 @@ def _ellipse(mean: list, covariance: np.ndarray, a: int, b: int, engine: Engine)
     variances, axes = np.linalg.eigh(covariance[np.ix_([a, b], [a, b])])
     length = 2 * _ELLIPSE * np.sqrt(np.maximum(variances, 0))
     angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
-    return Ellipse(
-        (mean[a], mean[b]), length[1], length[0], angle=angle, fill=False, color=engine.colour, linestyle=engine.line, linewidth=1.8
-    )
+    look = {"fill": False, "color": engine.colour, "linestyle": engine.line, "linewidth": 1.8}
+    return Ellipse((mean[a], mean[b]), length[1], length[0], angle=angle, **look)
 
 
 def responsibilities(value: dict, comparison: Comparison) -> Drawing:
     """Each row's probability of each component, under MAP and under NUTS with its uncertainty."""
     shares = value["clustering"]["responsibilities"]
     rows, order, ordered_by = _row_order(value, comparison)
-    chosen = {
-        name: None if shares[name] is None else np.asarray(shares[name], float)[order] for name in ("map", "nuts", "nuts_sd")
-    }
+    written = {name: shares[name] for name in ("map", "nuts", "nuts_sd")}
+    chosen = {name: None if v is None else np.asarray(v, float)[order] for name, v in written.items()}
     values = np.asarray(comparison.data.values)[rows]
     panels = _widest(chosen)
 
     def draw(width: int) -> Figure:
         figure = new_figure(width, 60 + (104 if width > 500 else 92) * len(panels))
-        for ax, k in zip(np.ravel(figure.subplots(len(panels), 1, sharex=True)), panels, strict=True):
+        axes = np.ravel(figure.subplots(len(panels), 1, sharex=True))
+        for ax, k in zip(axes, panels, strict=True):
             _shares(ax, chosen, k)
+            ax.set_xlim(-0.5, len(rows) - 0.5)
             ax.set_title(f"component {k + 1}", color=MUTED)
-        _row_ticks(ax, values, value["data"]["columns"], 9 if width > 500 else 5)
-        ax.set_xlabel(ordered_by)
+        _row_ticks(axes[-1], values, value["data"]["columns"], 9 if width > 500 else 5)
+        axes[-1].set_xlabel(ordered_by)
         legend(figure, [name for name in ("map", "nuts") if chosen[name] is not None], lines=False)
         return figure
 
-    total, left_out = value["data"]["rows"], value["data"]["rows"] - len(rows)
-    caption = (
-        "One column is one row of the data. Dots: the probability of the component at the MAP estimate, as if the "
-        "parameters were known. Line and band: its posterior mean and one standard deviation either side. A wide band, or a "
-        "dot away from the line, is a row whose cluster should not be taken for granted."
-    )
-    if left_out:
-        caption += f" Shown are the {len(rows)} most ambiguous of {total} rows."
+    note = ""
+    if len(rows) < value["data"]["rows"]:
+        note += f" Shown are the {len(rows)} most ambiguous of {value['data']['rows']} rows."
     if len(panels) < value["model"]["num_components"]:
-        caption += f" Shown are the {len(panels)} components with the widest bands."
-    return Drawing("responsibilities", "Which component each row belongs to", caption, _shares_alt(value, rows), draw)
+        note += f" Shown are the {len(panels)} components with the widest bands."
+    return Drawing("responsibilities", _shares_alt(value, rows), draw, note)
 
 
 def _row_order(value: dict, comparison: Comparison) -> tuple[np.ndarray, np.ndarray, str]:
@@ -211,25 +197,22 @@ def _row_order(value: dict, comparison: Comparison) -> tuple[np.ndarray, np.ndar
 
 
 def _widest(chosen: dict) -> np.ndarray:
-    width = chosen["map"].std(axis=0) if chosen["nuts_sd"] is None else chosen["nuts_sd"].mean(axis=0)
-    return np.sort(np.argsort(-width, kind="stable")[:_MOST_PANELS])
+    spread = chosen["map"].std(axis=0) if chosen["nuts_sd"] is None else chosen["nuts_sd"].mean(axis=0)
+    return np.sort(np.argsort(-spread, kind="stable")[:_MOST_PANELS])
 
 
 def _shares(ax: Axes, chosen: dict, k: int) -> None:
-    place = np.arange(len(chosen["map"]))
     if chosen["nuts"] is not None:
-        mean, sd = chosen["nuts"][:, k], chosen["nuts_sd"][:, k]
-        colour = ENGINES["nuts"].colour
-        ax.fill_between(
-            place, np.clip(mean - sd, 0, 1), np.clip(mean + sd, 0, 1), step="mid", color=colour, alpha=0.22, linewidth=0
-        )
+        mean, sd, colour = chosen["nuts"][:, k], chosen["nuts_sd"][:, k], ENGINES["nuts"].colour
+        low, high, place = np.clip(mean - sd, 0, 1), np.clip(mean + sd, 0, 1), np.arange(len(mean))
+        ax.fill_between(place, low, high, step="mid", color=colour, alpha=0.22, linewidth=0)
         ax.step(place, mean, where="mid", color=colour, linewidth=1.6)
-    engine = ENGINES["map"]
-    ax.plot(place, chosen["map"][:, k], linestyle="none", marker=engine.marker, markersize=4, color=engine.colour,
-            markeredgecolor=PAPER, markeredgewidth=0.6, clip_on=False)  # fmt: skip
+    if chosen["map"] is not None:
+        engine, at_map = ENGINES["map"], chosen["map"][:, k]
+        edge = {"markeredgecolor": PAPER, "markeredgewidth": 0.6}
+        ax.plot(at_map, engine.marker, markersize=4, color=engine.colour, clip_on=False, **edge)
     ax.set_ylim(0, 1)
     ax.set_yticks([0, 0.5, 1], ["0", "½", "1"])
-    ax.set_xlim(-0.5, len(place) - 0.5)
     ax.grid(axis="y", color=GRID)
 
 
@@ -244,7 +227,8 @@ def _row_ticks(ax: Axes, values: np.ndarray, columns: list[str], count: int) -> 
 def _shares_alt(value: dict, rows: np.ndarray) -> str:
     shares, clusters = value["clustering"]["responsibilities"], value["clustering"]["sizes"]
     parts = [f"Probability of each component for {len(rows)} rows."]
-    parts.append("MAP cluster sizes: " + ", ".join(f"component {k + 1} {n}" for k, n in enumerate(clusters)) + ".")
+    if clusters is not None:
+        parts.append("MAP cluster sizes: " + ", ".join(f"component {k + 1} {n}" for k, n in enumerate(clusters)) + ".")
     if shares["nuts_sd"] is not None:
         sd = np.asarray(shares["nuts_sd"], float).max(axis=1)
         parts.append(f"{int((sd > 0.2).sum())} rows have a posterior standard deviation above 0.2.")

@@ -1,13 +1,14 @@
 """Figures of the fits: intervals of all engines side by side, and what became of EM's starts."""
 
 import math
-from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from mixtures.compare.comparison import Comparison
 from mixtures.report.svg import BAD, EM, ENGINES, GRID, INK, MUTED, PAPER, Drawing, legend, new_figure
-from mixtures.report.words import Parameter, fixed, number, parameters
+from mixtures.report.words import Parameter, by_group, fixed, number, parameters
 
 _MOST_PARAMETERS = 48
 _LOG_RANGE = 20.0  # largest over smallest estimate, beyond which positive parameters get a logarithmic axis
@@ -16,15 +17,12 @@ _ROW, _OFFSET = 34, 0.24
 Rows = list[tuple[Parameter, dict]]
 
 
-def intervals(value: dict) -> Drawing:
+def intervals(value: dict, comparison: Comparison) -> Drawing:
     """Central 89 % intervals of every engine, grouped by kind of parameter, each kind on its own scale."""
-    names = [row["parameter"] for row in value["agreement"]]
-    known = parameters(names, value["data"]["columns"], value["model"]["num_components"])
-    rows = list(zip(known, value["agreement"], strict=True))
-    shown = {p.name for p, _ in sorted(rows, key=_disagreement, reverse=True)[:_MOST_PARAMETERS]}
-    kept = sorted((r for r in rows if r[0].name in shown), key=lambda r: names.index(r[0].name))
-    order = list(dict.fromkeys(p.group for p, _ in kept))
-    groups = [list(g) for _, g in groupby(sorted(kept, key=lambda r: order.index(r[0].group)), lambda r: r[0].group)]
+    rows = list(zip(parameters(comparison.model, comparison.data.columns), value["agreement"], strict=True))
+    limit = sorted(map(_disagreement, rows), reverse=True)[:_MOST_PARAMETERS][-1]
+    kept = [row for row in rows if _disagreement(row) >= limit][:_MOST_PARAMETERS]
+    groups = list(by_group(kept, lambda row: row[0].group).values())
 
     def draw(width: int) -> Figure:
         columns = min(3 if width > 500 else 1, len(groups))
@@ -41,19 +39,16 @@ def intervals(value: dict) -> Drawing:
         legend(figure, engines, lines=False)
         return figure
 
-    caption = (
-        "Rows are components; each kind of parameter has its own scale. Lines are central 89 % intervals: the MAP estimate "
-        "± 1.6 standard errors, and the quantiles of VI and NUTS. Look for lines that do not cover each other (the engines "
-        "disagree on the value) and for lines much shorter than NUTS’s (too sure of it). A line cut off at the left edge of "
-        "a logarithmic axis reaches zero or below."
-    )
-    if value["fits"]["map"]["standard_errors"] is None:
-        caption += " The MAP estimate has no standard errors, so it is a dot without a line."
+    note = ""
+    if value["fits"]["map"]["estimates"] is None:
+        note += " There is no MAP estimate."
+    elif value["fits"]["map"]["standard_errors"] is None:
+        note += " The MAP estimate has no standard errors, so it is a dot without a line."
     if value["fits"]["nuts"]["estimates"] is None:
-        caption += " NUTS did not converge, so nothing of it is shown."
+        note += " NUTS did not converge, so nothing of it is shown."
     if len(kept) < len(rows):
-        caption += f" Shown are the {len(kept)} of {len(rows)} parameters on which the engines differ most."
-    return Drawing("intervals", "Intervals of all engines", caption, _intervals_alt(kept), draw)
+        note += f" Shown are the {len(kept)} of {len(rows)} parameters on which the engines differ most."
+    return Drawing("intervals", _intervals_alt(kept), draw, note)
 
 
 def _disagreement(row: tuple[Parameter, dict]) -> float:
@@ -71,18 +66,24 @@ def _interval(engine: str, row: dict) -> tuple[float, float] | None:
 
 
 def _forest(ax: Axes, group: Rows) -> None:
-    centres = [c for _, row in group for e in ENGINES if (c := _centre(e, row)) is not None]
-    ax.set_title(group[0][0].group)
-    if centres and min(centres) > 0 and max(centres) > _LOG_RANGE * min(centres):
-        _logarithmic(ax, group, min(centres))
-    for i, (_, row) in enumerate(group):
+    """One strip for each parameter of a group; means, which lie far apart, as distances from their MAP."""
+    first = group[0][0]
+    from_map = first.free.key == "means" and all(row["map"] is not None for _, row in group)
+    ax.set_title(f"{first.group}, from the MAP" if from_map else first.group)
+    labels = []
+    for i, (parameter, row) in enumerate(group):
+        origin = row["map"] if from_map else 0.0
         for (name, engine), offset in zip(ENGINES.items(), (-_OFFSET, 0.0, _OFFSET), strict=True):
             centre, interval = _centre(name, row), _interval(name, row)
             if interval is not None:
-                ax.plot(interval, [i + offset] * 2, color=engine.colour, linewidth=2.2)
+                ax.plot([end - origin for end in interval], [i + offset] * 2, color=engine.colour, linewidth=2.2)
             if centre is not None:
-                ax.plot(centre, i + offset, marker=engine.marker, color=engine.colour, markersize=6, markeredgecolor=PAPER)
-    labels = [p.label.removeprefix("component ") for p, _ in group]
+                ax.plot(
+                    centre - origin, i + offset, engine.marker, color=engine.colour, markersize=6, markeredgecolor=PAPER
+                )
+        labels.append(parameter.label.removeprefix("component ") + (f"  ({number(origin)})" if from_map else ""))
+    if first.free.support == "positive":
+        _maybe_logarithmic(ax, group)
     ax.set_yticks(range(len(group)), labels)
     ax.set_ylim(len(group) - 0.5, -0.5)
     ax.grid(axis="x", color=GRID)
@@ -90,12 +91,14 @@ def _forest(ax: Axes, group: Rows) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def _logarithmic(ax: Axes, group: Rows, smallest: float) -> None:
-    ends = [end for _, row in group for e in ENGINES for end in _interval(e, row) or ()]
-    low = min([e for e in ends if e > smallest / 10] + [smallest])
-    ax.set_xscale("log", nonpositive="clip")
-    ax.set_xlim(low / 1.3, max([*ends, smallest]) * 1.3)
-    ax.set_title(f"{group[0][0].group}, logarithmic")
+def _maybe_logarithmic(ax: Axes, group: Rows) -> None:
+    centres = [centre for _, row in group for e in ENGINES if (centre := _centre(e, row)) is not None]
+    if max(centres) > _LOG_RANGE * min(centres):
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=8))
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.set_title(f"{group[0][0].group}, logarithmic")
 
 
 def _intervals_alt(rows: Rows) -> str:
@@ -126,16 +129,7 @@ def starts(value: dict) -> Drawing:
             _lost(lost, fit)
         return figure
 
-    return Drawing(
-        "starts",
-        "Where the starts ended",
-        "Each stem is a distinct local maximum; its height says how many random starts ended there. The best one is filled. "
-        "If it was hit only once, a better one may still be hidden: raise the number of starts. Starts on the right climbed "
-        "to infinity: a component shrank onto equal or isolated rows, where the objective means nothing, so they have no "
-        "place on the axis.",
-        _starts_alt(value),
-        draw,
-    )
+    return Drawing("starts", _starts_alt(value), draw)
 
 
 def _modes(ax: Axes, modes: list[dict]) -> None:
@@ -148,14 +142,17 @@ def _modes(ax: Axes, modes: list[dict]) -> None:
     ax.vlines(at, 0, hits, color=EM, linewidth=1.6)
     ax.plot(at[1:], hits[1:], "o", color=EM, markerfacecolor=PAPER, markersize=7, clip_on=False)
     ax.plot(at[:1], hits[:1], "o", color=EM, markersize=8, clip_on=False)
-    for mode, text_at in zip(modes[:2], ("right", "right"), strict=False):
-        ax.annotate(
-            f"{fixed(mode['objective'], 2)}, {mode['hits']} ×", (mode["objective"], mode["hits"]), xytext=(-9, 0),
-            textcoords="offset points", ha=text_at, va="center", fontsize=11,
-        )  # fmt: skip
     span = max(at[0] - at[-1], 1.0)
-    ax.set_xlim(at[-1] - 0.45 * span, at[0] + 0.06 * span)
+    for mode in modes[:2]:
+        left = mode["objective"] < at[0] - span / 2
+        ax.annotate(
+            f"{fixed(mode['objective'], 2)}, {mode['hits']} ×", (mode["objective"], mode["hits"]), va="center",
+            xytext=(9 if left else -9, 0), textcoords="offset points", ha="left" if left else "right", fontsize=11,
+        )  # fmt: skip
+    ax.set_xlim(at[-1] - 0.1 * span, at[0] + 0.06 * span)
     ax.set_ylim(0, max(hits) * 1.15)
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.set_ylabel("starts")
     ax.grid(axis="y", color=GRID)
 
@@ -163,7 +160,7 @@ def _modes(ax: Axes, modes: list[dict]) -> None:
 def _lost(ax: Axes, fit: dict) -> None:
     collapsed, interior = fit["collapsed_starts"], sum(m["hits"] for m in fit["starts"]["modes"])
     failed = fit["starts"]["count"] - collapsed - interior
-    bars = {"→ ∞": collapsed} | ({"failed": failed} if failed > 0 else {})
+    bars = {"climbed\nto infinity": collapsed} | ({"failed": failed} if failed > 0 else {})
     for place, hits in enumerate(bars.values()):
         ax.bar(place, hits, width=0.5, color=BAD, alpha=0.75)
         ax.text(place, hits, f" {hits}", ha="center", va="bottom", color=INK if hits else MUTED, fontsize=11)
@@ -183,5 +180,3 @@ def _starts_alt(value: dict) -> str:
             + f"; {fit['collapsed_starts']} climbed to infinity."
         )
     return " ".join(parts)
-
-

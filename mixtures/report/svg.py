@@ -5,18 +5,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 # Stand-in colours, by the CSS variable that replaces each when the figure is written.
 INK, MUTED, GRID, EM, VI, NUTS, PAPER, BAD = (f"#{i:02x}{i:02x}{i:02x}" for i in range(1, 9))
-_VARIABLES = dict(
-    zip((INK, MUTED, GRID, EM, VI, NUTS, PAPER, BAD), "ink muted grid em vi nuts paper bad".split(), strict=True)
-)
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", EM: "em", VI: "vi", NUTS: "nuts", PAPER: "paper", BAD: "bad"}
 
 
 class Engine(NamedTuple):
@@ -24,7 +23,7 @@ class Engine(NamedTuple):
 
     label: str
     colour: str
-    line: str | tuple
+    line: Literal["-"] | tuple[float, tuple[float, ...]]
     marker: str
 
 
@@ -37,16 +36,16 @@ ENGINES = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure to be drawn at any width, with what is said about it."""
+    """A figure to be drawn at any width, with its alternative text."""
 
     name: str
-    title: str
-    caption: str
     alt: str
     draw: Callable[[int], Figure]
+    note: str = ""  # what is left out of it
 
 
-_STYLE = {
+_LONG_PATH = 400  # characters; a tenth of a pixel is enough in curves, not in markers
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
     "font.size": 12,
     "axes.titlesize": 12,
@@ -70,6 +69,7 @@ _STYLE = {
     "grid.color": GRID,
     "grid.linewidth": 0.6,
     "lines.solid_capstyle": "round",
+    "path.simplify": False,
     "legend.frameon": False,
     "legend.fontsize": 11,
 }
@@ -83,16 +83,17 @@ def drawing_style():
 
 
 def new_figure(width: int, height: int) -> Figure:
-    """A figure of `width` × `height` CSS pixels, laid out tightly."""
-    return Figure((width / 72, height / 72), dpi=72, layout="constrained")
+    """A figure of `width` × `height` CSS pixels."""
+    layout = ConstrainedLayoutEngine(w_pad=3 / 72, h_pad=5 / 72)
+    return Figure((width / 72, height / 72), dpi=72, layout=layout)
 
 
 def legend(figure: Figure, engines: list[str], lines: bool = True) -> None:
     """Name the engines above the figure, each with its colour, line and marker."""
-    handles = [
-        Line2D([], [], color=e.colour, linestyle=e.line if lines else "none", marker="" if lines else e.marker, label=e.label)
-        for e in map(ENGINES.__getitem__, engines)
-    ]
+    chosen = [ENGINES[name] for name in engines]
+    handles = [Line2D([], [], linestyle=e.line, marker=e.marker, color=e.colour, label=e.label) for e in chosen]
+    for handle in handles:
+        handle.set(marker="") if lines else handle.set(linestyle="none")
     figure.legend(handles=handles, loc="outside upper left", ncols=len(handles), handlelength=2.2)
 
 
@@ -148,8 +149,10 @@ def _attribute(key: str, value: str, names: dict[str, str]) -> tuple[str, str] |
         value = re.sub(r"#0\d0\d0\d", lambda m: f"var(--{_VARIABLES.get(m[0], 'ink')})", value)
         value = re.sub(r"font-family: [^;]*(; )?|stroke-linejoin: miter(; )?", "", value)
     value = re.sub(r"(?<=#)[\w-]+", lambda m: names.get(m[0], m[0]), value)
-    value = re.sub(r"\d+\.\d+", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), value)
-    return key, re.sub(r"\s+", " ", value).strip()
+    decimals = 1 if key == "d" and len(value) > _LONG_PATH else 2
+    value = re.sub(r"\d+\.\d+", lambda m: f"{float(m[0]):.{decimals}f}".rstrip("0").rstrip("."), value)
+    value = re.sub(r"\s+", " ", value).strip()
+    return key, re.sub(r" ?([A-Za-z]) ?", r"\1", value) if key == "d" else value
 
 
 def _local(tag: str) -> str:

@@ -1,41 +1,57 @@
 """Numbers and names as a person reads them."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from mixtures.bayes.nuts import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.bayes.vi import MAX_KHAT
+from mixtures.families.base import FreeEstimate
+from mixtures.model import Mixture
 
 GOOD_KHAT = 0.5  # Vehtari et al. 2024, section 3.2.4: below it the estimate's variance is finite
+_LONGEST_TITLE = 24
 
 
 class Parameter(NamedTuple):
-    """One entry of the agreement table: where it lies in the estimates, and what to call it."""
+    """One free parameter: where it stands among the estimates, and what to call it."""
 
-    name: str
-    site: str
-    index: tuple[int, ...]
+    free: FreeEstimate
     group: str  # parameters of one group share a scale
-    label: str
+    label: str  # within its group
+    title: str  # on its own, short
 
 
-def parameters(names: list[str], columns: list[str], num_components: int) -> list[Parameter]:
-    """Read the agreement table's names, such as ``"covariances[1, x, y]"``, back into places and words."""
-    known = {p.name: p for k in range(num_components) for p in _of_component(k, columns)}
-    return [known.get(name, Parameter(name, "", (), "Other", name)) for name in names]
+def parameters(model: Mixture, columns: Sequence[str]) -> list[Parameter]:
+    """Name every free parameter, in the order of the agreement table."""
+    return [_named(free, columns) for free in model.family.free_estimates(model.num_components, columns)]
 
 
-def _of_component(k: int, columns: list[str]) -> list[Parameter]:
-    who, several = f"component {k + 1}", len(columns) > 1
-    found = [Parameter(f"weights[{k + 1}]", "weights", (k,), "Weights", who)]
-    for i, a in enumerate(columns):
-        of = f" of {a}" if several else ""
-        found.append(Parameter(f"means[{k + 1}, {a}]", "means", (k, i), f"Means{of}", who))
-        for j, b in enumerate(columns):
-            group = f"Variances{of}" if i == j else "Covariances"
-            label = who if i == j else f"{who}, {a} × {b}"
-            found.append(Parameter(f"covariances[{k + 1}, {a}, {b}]", "covariances", (k, i, j), group, label))
-    return found
+def _named(free: FreeEstimate, columns: Sequence[str]) -> Parameter:
+    component, *features = free.index
+    who = "all components" if "[all, " in free.name else f"component {component + 1}"
+    # One feature needs no name, and a spherical component has one variance for all of them.
+    named = [columns[d] for d in features] if len(columns) > 1 and "," in free.name else []
+    if len(set(features)) == 2:
+        return Parameter(free, "Covariances", f"{who}, {' × '.join(named)}", _title("cov", who, named))
+    kind = "variances" if free.key == "covariances" else free.key
+    group = kind.capitalize() + "".join(f" of {name}" for name in named[:1])
+    return Parameter(free, group, who, _title(kind.removesuffix("s"), who, named[:1]))
+
+
+def _title(kind: str, who: str, features: list[str]) -> str:
+    title = ", ".join([f"{kind} {who.removeprefix('component ')}", *features[:1]]) + "".join(
+        f" × {f}" for f in features[1:]
+    )
+    return title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
+
+
+def by_group[T](items: Iterable[T], group_of: Callable[[T], str]) -> dict[str, list[T]]:
+    """Items by group in order of first appearance, covariances last."""
+    groups: dict[str, list[T]] = {}
+    for item in sorted(items, key=lambda item: group_of(item) == "Covariances"):
+        groups.setdefault(group_of(item), []).append(item)
+    return groups
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -43,6 +59,15 @@ def number(value: float | None, digits: int = 4) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:.{digits}g}".replace("-", "−").replace("e+0", "e").replace("e−0", "e−").replace("e+", "e")
+
+
+def numbers(value: object, digits: int = 4) -> str:
+    """A number, a text, or a nested list of them; brackets only where they tell something."""
+    if not isinstance(value, list):
+        return number(value, digits) if isinstance(value, int | float) else str(value)
+    if len(value) == 1:
+        return numbers(value[0], digits)
+    return ", ".join(f"[{numbers(v, digits)}]" if isinstance(v, list) else numbers(v, digits) for v in value)
 
 
 def fixed(value: float | None, decimals: int) -> str:

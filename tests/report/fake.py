@@ -1,153 +1,147 @@
-"""A synthetic Comparison: real EM fits, draws from a short random walk in place of VI and NUTS."""
+"""Synthetic comparisons: hand-made fits and draws, compared by the real code, so that no engine has to run."""
 
+from dataclasses import replace
 from functools import cache
-from pathlib import Path
-from types import SimpleNamespace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 
 import mixtures as mx
+from mixtures import datasets
 from mixtures._status import Status
-from mixtures.compare.comparison import AgreementRow, Clustering, Comparison, Density
-from mixtures.compare.verdict import Verdict
+from mixtures.bayes.nuts import NUTSInfo
+from mixtures.bayes.posterior import Posterior
+from mixtures.bayes.vi import VIInfo
+from mixtures.compare import Comparison, compare_fits
 from mixtures.coordinates import Coordinates
 from mixtures.data import Data
-from mixtures.em.fit import fit_em
-from mixtures.em.uncertainty import standard_errors
+from mixtures.em.fit import EMFit, Starts
+from mixtures.families import GaussianParams
+from mixtures.labels import Relabelling
 
-DATASET = Path(mx.__file__).parent / "datasets" / "timeseries.csv"
-
-
-def series() -> Data:
-    return Data(np.loadtxt(DATASET, skiprows=1)[:, None], ("y",), "timeseries.csv")
-
-
-def plane() -> Data:
-    rng = np.random.default_rng(0)
-    tril = np.array([[1.0, 0.0], [0.7, 0.5]])
-    parts = [rng.normal(size=(40, 2)) @ tril.T, rng.normal(size=(30, 2)) * [0.5, 1.5] + [4, 2], rng.normal(size=(25, 2)) + [1, 6]]
-    return Data(np.round(np.concatenate(parts), 2), ("length", "width"), "plane.csv")
+NUM_STARTS, CHAINS, DRAWS = 64, 4, 400
 
 
 @cache
-def comparison(name: str = "series", num_components: int = 3) -> Comparison:
-    data = {"series": series, "plane": plane}[name]()
-    x = jnp.asarray(data.values)
-    model = mx.Mixture.for_data(x, num_components)
-    ml = fit_em(model, x, key=jax.random.key(0), objective="ml")
-    best = fit_em(model, x, key=jax.random.key(1))
-    errors = standard_errors(model, best, x)
-    vi = _posterior(model, x, best, errors, chains=1, draws=1000, step=1.0)
-    nuts = _posterior(model, x, best, errors, chains=4, draws=500, step=0.5)
-    return Comparison(
-        model, data, ml, best, errors, vi, nuts,
-        _agreement(model, data, best, errors, vi, nuts),
-        _clustering(model, x, best, vi, nuts),
-        _density(model, data, best, vi, nuts),
-        Verdict("agree in location, not in width", ("MAP lies within 0.8 posterior standard deviations of every mean.", "Standard errors are 0.6 to 0.9 times as wide as the posterior.")),
-        {"EM, maximum likelihood": 1.21, "EM, MAP": 0.83, "variational inference": 3.3, "NUTS": 4.7, "comparison": 0.4},
+def series() -> Comparison:
+    """The 50-point series with its MAP mode: three components, ties, an unbounded likelihood."""
+    weights, means = [0.17980958, 0.27170752, 0.5484829], [24.81974936, 38.19894977, 44.32402605]
+    variances = jnp.array([0.90643677, 11.31520034, 0.32775827])[:, None, None]
+    params = GaussianParams(jnp.array(weights), jnp.array(means)[:, None], variances, "full")
+    return make(datasets.load("timeseries"), params)
+
+
+@cache
+def plane() -> Comparison:
+    """Ninety-five rows of two features; the MAP is not a stationary point, so its standard errors are refused."""
+    rng = np.random.default_rng(0)
+    tril = np.array([[1.0, 0.0], [0.7, 0.5]])
+    means = np.array([[0.0, 0.0], [1.0, 6.0], [4.0, 2.0]])
+    covariances = np.stack([tril @ tril.T, np.eye(2), np.diag([0.25, 2.25])])
+    parts = [rng.multivariate_normal(m, s, n) for m, s, n in zip(means, covariances, (40, 25, 30), strict=True)]
+    params = GaussianParams(jnp.array([0.4, 0.3, 0.3]), jnp.asarray(means), jnp.asarray(covariances), "full")
+    return make(Data(np.concatenate(parts), ("length", "width"), "plane.csv"), params)
+
+
+def make(data: Data, params: GaussianParams) -> Comparison:
+    """Compare synthetic fits around `params`."""
+    model = mx.Mixture.for_data(jnp.asarray(data.values), params.weights.shape[0], mx.Gaussian(params.covariance_model))
+    result = compare_fits(
+        model,
+        data,
+        ml=em_fit(model, data, params, collapsed=17),
+        map_fit=em_fit(model, data, params),
+        vi=posterior(model, data, params, chains=1),
+        nuts=posterior(model, data, params, chains=CHAINS),
+        key=jax.random.key(0),
     )
+    return replace(result, timings={"EM, MAP": 0.83, "variational inference": 3.3, "NUTS": 4.7})
 
 
-def _posterior(model, x, fit, errors, *, chains, draws, step):
-    rows = model.prepare(x)
+def em_fit(model, data: Data, params, collapsed: int = 0) -> EMFit:
+    """A fit whose starts ended in two modes, or collapsed onto the most frequent row."""
+    log_likelihood, log_joint = model.log_likelihood(params, data.values), model.log_joint(params, data.values)
+    status = np.full(NUM_STARTS, Status.CONVERGED)
+    status[:collapsed] = Status.COLLAPSED
+    objective = np.full(NUM_STARTS, float(log_likelihood if collapsed else log_joint))
+    objective[-5:] -= 7.9
+    ties = data.ties()
+    row = ties[0].rows[0] if ties else 0
+    starts = Starts(
+        jnp.asarray(objective),
+        jnp.asarray(status),
+        jnp.full(NUM_STARTS, 40),
+        jnp.full(NUM_STARTS, 2),
+        jnp.full(NUM_STARTS, row),
+        jnp.broadcast_to(jnp.asarray(data.values[row]), (NUM_STARTS, data.values.shape[1])),
+        jnp.full(NUM_STARTS, len(ties[0].rows) if ties else 1),
+        jnp.full(NUM_STARTS, 5.0),
+    )
+    code = Status.INTERIOR if collapsed else Status.CONVERGED
+    return EMFit(params, log_likelihood, log_joint, jnp.int32(code), jnp.int32(40), starts)
+
+
+def posterior(model, data: Data, params, chains: int) -> Posterior:
+    """Independent draws around `params`, normal in unconstrained coordinates."""
+    rows = model.prepare(data.values)
     coordinates = Coordinates.of(model, rows.frame)
-    tril = jnp.linalg.cholesky(errors.covariance)
-    start = coordinates.vector(fit.params)
-
-    def log_density(u):
-        return model.log_joint(coordinates.params(u), rows)
-
-    def walk(u, key):
-        move, accept = jax.random.split(key)
-        proposal = u + step / len(u) ** 0.5 * tril @ jax.random.normal(move, u.shape)
-        ratio = log_density(proposal) - log_density(u)
-        u = jnp.where(jnp.log(jax.random.uniform(accept)) < ratio, proposal, u)
-        return u, u
-
-    keys = jax.random.split(jax.random.key(2), (chains, draws * 20))
-    u = jax.jit(jax.vmap(lambda k: jax.lax.scan(walk, start, k)[1][::20]))(keys)
-    def each(function):
-        return jax.jit(jax.vmap(jax.vmap(function)))(u)
-
-    params = each(coordinates.params)
-    log_joint = each(log_density)
-    log_likelihood = each(lambda v: model.log_likelihood(coordinates.params(v), rows))
-    parameters = {k: _summary(v) for k, v in model.family.estimates(params).items()}
-    invariants = {"log_likelihood": _summary(log_likelihood), "log_joint": _summary(log_joint)}
-    diverging = np.zeros((chains, draws), bool)
-    info = SimpleNamespace(diverging=diverging, num_leapfrog=np.full((chains, draws), 7), accept_prob=np.full((chains, draws), 0.83), energy=-log_joint, step_size=np.full(chains, 0.4))
+    centre = coordinates.vector(params)
+    shape = (chains, DRAWS)
+    width = 0.3 / jnp.sqrt(len(data.values))
+    draws = jax.jit(jax.vmap(jax.vmap(coordinates.params)))(
+        centre + width * jax.random.normal(jax.random.key(chains), (*shape, len(centre)))
+    )
+    log_likelihood, log_joint = (
+        jax.jit(jax.vmap(jax.vmap(lambda p, f=f: f(p, rows))))(draws) for f in (model.log_likelihood, model.log_joint)
+    )
+    relabelling = Relabelling(jnp.zeros((*shape, model.num_components), int), jnp.array(0.31), jnp.array(0.004))
+    zeros = jnp.zeros(shape)
+    info = NUTSInfo(zeros > 0, jnp.full(shape, 7), zeros + 0.85, -log_joint, jnp.full(chains, 0.4))
     if chains == 1:
-        info = SimpleNamespace(guide="full_rank", elbo=-141.32, elbo_mcse=0.05, khat=0.61, start_elbos=np.linspace(-150, -141.32, 8))
-    every = [*parameters.values(), *invariants.values()]
-    return SimpleNamespace(
-        params=params, log_likelihood=log_likelihood, log_joint=log_joint, info=info, status=Status.CONVERGED, reason=Status.CONVERGED.message,
-        relabelling=SimpleNamespace(switched=0.31, ambiguity=0.04),
-        diagnostics=SimpleNamespace(
-            max_rhat=max(np.nanmax(s.rhat) for s in every), min_ess=min(np.nanmin(s.ess_bulk) for s in every), divergences=0,
-            parameters=parameters, invariants=invariants,
-        ),
-    )  # fmt: skip
+        weights = 0.3 * jax.random.normal(jax.random.key(9), (DRAWS,))
+        info = VIInfo(
+            "full_rank", jnp.array(-141.32), jnp.array(0.05), weights, jnp.linspace(-150, -141.32, 8), jnp.array(0.0)
+        )
+    return Posterior(draws, log_likelihood, log_joint, relabelling, info, model)
 
 
-def _summary(draws):
-    draws = np.asarray(draws)
-    ess, rhat = np.asarray(effective_sample_size(draws)), np.asarray(split_gelman_rubin(draws))
-    sd = draws.std((0, 1))
-    return SimpleNamespace(mean=draws.mean((0, 1)), sd=sd, mcse=sd / np.sqrt(ess), rhat=rhat, ess_bulk=ess, ess_tail=ess)
+def unconverged(comparison: Comparison) -> Comparison:
+    """The same with one chain on another level, which no average may hide."""
+    shift = jnp.zeros((CHAINS, 1)).at[0].set(-40.0)
+    log_joint = comparison.nuts.log_joint + shift
+    return _again(comparison, nuts=eqx.tree_at(lambda p: p.log_joint, comparison.nuts, log_joint))
 
 
-def _flat(draws):
-    return jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:])[::4], draws)
+def degenerate(comparison: Comparison) -> Comparison:
+    """The same with every maximum-likelihood start collapsed."""
+    nan = jax.tree.map(lambda leaf: leaf * jnp.nan, (comparison.ml.params, jnp.zeros(()), jnp.zeros(())))
+    collapsed = jnp.full(NUM_STARTS, int(Status.COLLAPSED))
+    ml = eqx.tree_at(
+        lambda f: (f.params, f.log_likelihood, f.log_joint, f.status_code, f.starts.status),
+        comparison.ml,
+        (*nan, jnp.int32(Status.DEGENERATE), collapsed),
+    )
+    return _again(comparison, ml=ml)
 
 
-def _agreement(model, data, best, errors, vi, nuts):
-    estimates = {k: np.asarray(v) for k, v in model.family.estimates(best.params).items()}
-    draws = {n: model.family.estimates(_flat(p.params)) for n, p in (("vi", vi), ("nuts", nuts))}
-    columns, num_components = data.columns, model.num_components
-    names = [("weights", (k,), f"weights[{k + 1}]") for k in range(num_components)]
-    names += [("means", (k, d), f"means[{k + 1}, {c}]") for k in range(num_components) for d, c in enumerate(columns)]
-    names += [
-        ("covariances", (k, a, b), f"covariances[{k + 1}, {columns[a]}, {columns[b]}]")
-        for k in range(num_components) for a in range(len(columns)) for b in range(a, len(columns))
-    ]  # fmt: skip
-    rows = []
-    for key, at, name in names:
-        map_, se = float(estimates[key][at]), float(errors.values[key][at])
-        v, s = np.asarray(draws["vi"][key])[:, *at], nuts.diagnostics.parameters[key]
-        band = np.quantile(np.asarray(draws["nuts"][key])[:, *at], [0.055, 0.945])
-        mean, sd = float(s.mean[at]), float(s.sd[at])
-        rows.append(
-            AgreementRow(
-                name, map_, se, v.mean(), v.std(), mean, sd, float(s.mcse[at]), float(s.ess_bulk[at]), float(s.rhat[at]), (map_ - mean) / sd,
-                se / sd, 0.8, (map_ - 1.6 * se, map_ + 1.6 * se), tuple(np.quantile(v, [0.055, 0.945]).tolist()), tuple(band.tolist()),
-            )
-        )  # fmt: skip
-    return tuple(rows)
+def without_map(comparison: Comparison) -> Comparison:
+    """The same with no MAP estimate at all."""
+    return _again(comparison, map_fit=degenerate(comparison).ml)
 
 
-def _clustering(model, x, best, vi, nuts):
-    each = jax.jit(jax.vmap(lambda p: model.responsibilities(p, x)))
-    v, n = (np.asarray(each(_flat(p.params))) for p in (vi, nuts))
-    two = {"vi": 0.93, "nuts": 0.87}
-    return Clustering(np.asarray(model.responsibilities(best.params, x)), v.mean(0), n.mean(0), n.std(0), two, {"vi": 0.11, "nuts": 0.23}, {"vi": 0.03, "nuts": 0.05})
+def poor_vi(comparison: Comparison) -> Comparison:
+    """The same with heavy-tailed importance weights."""
+    weights = jax.random.pareto(jax.random.key(0), 0.4, (DRAWS,))
+    return _again(comparison, vi=eqx.tree_at(lambda p: p.info.log_weights, comparison.vi, weights))
 
 
-def _density(model, data, best, vi, nuts):
-    low, high = data.values.min(0), data.values.max(0)
-    grid = np.linspace(low - 0.15 * (high - low), high + 0.15 * (high - low), 240).T
+def renamed(comparison: Comparison, *columns: str) -> Comparison:
+    """The same data under other column names."""
+    return _again(replace(comparison, data=replace(comparison.data, columns=columns)))
 
-    def marginals(params):
-        e = {k: np.asarray(v) for k, v in model.family.estimates(params).items()}
-        out = []
-        for d, points in enumerate(grid):
-            mean, var = e["means"][..., d, None], e["covariances"][..., d, d, None]
-            out.append(np.sum(e["weights"][..., None] * np.exp(-0.5 * (points - mean) ** 2 / var) / np.sqrt(2 * np.pi * var), -2))
-        return np.stack(out, -2)
 
-    v, n = marginals(_flat(vi.params)), marginals(_flat(nuts.params))
-    band = np.quantile(n, [0.055, 0.945], axis=0).transpose(1, 0, 2)
-    return Density({"vi": 0.04, "nuts": 0.07}, {"vi": 0.001, "nuts": 0.002}, grid, marginals(best.params), v.mean(0), n.mean(0), band)
+def _again(c: Comparison, **fits) -> Comparison:
+    given = {"ml": c.ml, "map_fit": c.map, "vi": c.vi, "nuts": c.nuts} | fits
+    return compare_fits(c.model, c.data, key=jax.random.key(0), **given)

@@ -1,0 +1,289 @@
+"""The commands, their options and their help.
+
+Nothing heavy is imported before the arguments, the data and the output folder have been checked.
+"""
+
+import csv
+import io
+import sys
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes, prepare_jax
+
+if TYPE_CHECKING:
+    from mixtures.data import Data
+    from mixtures.em.fit import EMFit
+    from mixtures.model import Mixture
+
+_QUICK = {"num_starts": 16, "num_warmup": 500, "num_samples": 1000}
+
+_EXIT_CODES = """\b
+Exit codes:
+  0    the work was done
+  1    no estimate was found, or the program failed
+  2    the arguments, the data or the output folder cannot be used: one
+       sentence says why, and nothing is written
+  3    compare only: the report is written, but its verdict is
+       "not comparable", so conclude nothing from it
+  130  interrupted; nothing half-written is left behind
+"""
+
+app = typer.Typer(
+    help="Fit one finite mixture by EM, variational inference and NUTS, and learn how far to trust the fit.",
+    epilog=_EXIT_CODES,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Covariance(StrEnum):
+    """Covariance models of Gaussian components."""
+
+    full = "full"
+    diagonal = "diagonal"
+    tied = "tied"
+    spherical = "spherical"
+
+
+class Family(StrEnum):
+    """Component families."""
+
+    gaussian = "gaussian"
+
+
+class Guide(StrEnum):
+    """Guides of variational inference."""
+
+    full_rank = "full_rank"
+    mean_field = "mean_field"
+    laplace = "laplace"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import mixtures
+
+        typer.echo(f"mixtures {mixtures.__version__}")
+        raise typer.Exit()
+
+
+_Source = Annotated[str, typer.Argument(metavar="DATA", help="A CSV, TSV, Parquet or .npy file.", show_default=False)]
+_Components = Annotated[int, typer.Option("--components", "-k", metavar="K", help="Number of mixture components.")]
+_Columns = Annotated[
+    str | None,
+    typer.Option(metavar="A,B,…", help="Columns to fit, separated by commas; all numeric ones if not given."),
+]
+_Covariance = Annotated[Covariance, typer.Option(help="Covariance model of the components.")]
+_Family = Annotated[Family, typer.Option(help="Family of the components.")]
+_Prior = Annotated[
+    str,
+    typer.Option(
+        metavar="TEXT",
+        help="'default' (conjugate, scaled to the data), or NumPyro distributions of the weights, of a mean, and of a "
+        "standard deviation (scale) or a covariance, as in the example above.",
+    ),
+]
+_Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, metavar="N", help="Random seed; the same gives the same result.")
+]
+_Starts = Annotated[int | None, typer.Option(min=1, metavar="R", help="EM starts (64 if not given).")]
+_DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing or infinite values.")]
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(short_help="Fit by EM, variational inference and NUTS, and compare.", epilog=_EXIT_CODES)
+def compare(
+    source: _Source,
+    components: _Components = 2,
+    columns: _Columns = None,
+    covariance: _Covariance = Covariance.full,
+    family: _Family = Family.gaussian,
+    prior: _Prior = "default",
+    seed: _Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder of the report (out/ and DATA's name if not given)."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer starts and draws: for a look, not for a result.")
+    ] = False,
+    starts: _Starts = None,
+    guide: Annotated[Guide, typer.Option(help="Guide of variational inference.")] = Guide.full_rank,
+    chains: Annotated[int | None, typer.Option(min=1, metavar="C", help="NUTS chains (4 if not given).")] = None,
+    warmup: Annotated[
+        int | None, typer.Option(min=1, metavar="W", help="NUTS warm-up iterations of a chain (1000 if not given).")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=4, metavar="S", help="NUTS draws kept of a chain (2000 if not given).")
+    ] = None,
+    drop_missing: _DropMissing = False,
+) -> None:
+    r"""Fit one mixture by EM (maximum likelihood and MAP), variational inference and NUTS, and compare the fits.
+
+    Prints every parameter under each engine and a verdict with its reasons; writes a report (report.html), its
+    numbers (report.json) and the posterior draws (posterior.nc).
+
+    \b
+    Examples:
+      mixtures compare timeseries.csv --components 3
+      mixtures compare iris.csv -k 3 --columns sepal_width,petal_width -o out/iris
+      mixtures compare heights.tsv --covariance tied --quick
+      mixtures compare heights.tsv --prior 'mean=Normal(170, 20);
+          scale=HalfNormal(10); weights=Dirichlet(2)'
+    """
+    begin = time.perf_counter()
+    given = {"num_starts": starts, "num_warmup": warmup, "num_samples": samples, "num_chains": chains}
+    settings = (_QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
+    folder = out or Path("out") / Path(source).stem
+    with exit_codes():
+        data, model = _prepare(source, columns, drop_missing, components, covariance, prior, folder)
+        import jax
+
+        from mixtures.cli import display
+        from mixtures.compare import compare as run
+        from mixtures.report import save
+
+        console = display.make_console()
+        display.show_setting(console, data, model)
+        if quick:
+            console.print("Quick look: few starts and draws, so these numbers are not for a publication.\n")
+        with display.Stages() as stages:
+            result = run(model, data, key=jax.random.key(seed), guide=guide.value, on_stage=stages, **settings)
+            stages("report")
+            written = save(result, folder)
+        display.show_comparison(console, result)
+        display.show_written(console, written, time.perf_counter() - begin)
+        if not _is_estimate(result.map):
+            raise typer.Exit(FAILED)
+        raise typer.Exit(NOT_COMPARABLE if result.verdict.level == "not comparable" else 0)
+
+
+@app.command(short_help="Fit by EM alone, in seconds.", epilog=_EXIT_CODES)
+def fit(
+    source: _Source,
+    components: _Components = 2,
+    columns: _Columns = None,
+    covariance: _Covariance = Covariance.full,
+    family: _Family = Family.gaussian,
+    prior: _Prior = "default",
+    seed: _Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Folder for the estimates (fit.json); not written if not given."
+        ),
+    ] = None,
+    starts: _Starts = None,
+    drop_missing: _DropMissing = False,
+) -> None:
+    r"""Fit one mixture by EM alone: maximum likelihood and MAP, with standard errors, in seconds.
+
+    \b
+    Examples:
+      mixtures fit timeseries.csv --components 3
+      mixtures fit iris.csv -k 3 --covariance tied --out out/iris-fit
+      mixtures fit heights.tsv --prior 'mean=Normal(170, 20); scale=HalfNormal(10)'
+    """
+    begin = time.perf_counter()
+    with exit_codes():
+        data, model = _prepare(source, columns, drop_missing, components, covariance, prior, out)
+        import jax
+
+        from mixtures.cli import display
+        from mixtures.cli.fit_json import save_fits
+        from mixtures.em.fit import fit_em
+        from mixtures.em.uncertainty import standard_errors
+
+        console, fits = display.make_console(), {}
+        display.show_setting(console, data, model)
+        x, keys = jax.numpy.asarray(data.values), jax.random.split(jax.random.key(seed))
+        with display.Stages() as stages:
+            for key, objective, name in zip(keys, ("ml", "map"), ("maximum likelihood", "MAP"), strict=True):
+                on_progress = stages(f"EM, {name}")
+                found = fit_em(model, x, key=key, objective=objective, num_starts=starts or 64, on_progress=on_progress)
+                fits[objective] = found, standard_errors(model, found, x, objective=objective)
+        display.show_fits(console, model, data, fits)
+        written = None if out is None else save_fits(out, model, data, fits)
+        display.show_written(console, written, time.perf_counter() - begin)
+        raise typer.Exit(0 if any(_is_estimate(found) for found, _ in fits.values()) else FAILED)
+
+
+def _prepare(
+    source: str,
+    columns: str | None,
+    drop_missing: bool,
+    components: int,
+    covariance: Covariance,
+    prior: str,
+    folder: Path | None,
+) -> tuple["Data", "Mixture"]:
+    """Check everything that can be checked before fitting, lightest first, and make the model."""
+    from mixtures.cli.display import Stages
+    from mixtures.cli.prior_text import build_prior, parse_prior
+    from mixtures.data import check_components, read_data
+    from mixtures.report.folder import check_folder
+
+    calls = None if prior.strip() == "default" else parse_prior(prior)
+    with Stages(brief=True) as stages:
+        stages("reading")
+        data = read_data(source, None if columns is None else _split(columns), drop_missing)
+        check_components(data, components)
+        if folder is not None:
+            check_folder(folder)
+
+        stages("starting")
+        prepare_jax()
+        import jax
+
+        from mixtures.families import Gaussian
+        from mixtures.model import Mixture
+
+        family = Gaussian(covariance.value)
+        if calls is None:
+            return data, Mixture.for_data(jax.numpy.asarray(data.values), components, family)
+        return data, Mixture(family, components, build_prior(calls, family, components, data.values.shape[1]))
+
+
+def _is_estimate(found: "EMFit") -> bool:
+    from mixtures._status import Status
+
+    return Status(int(found.status_code)).is_estimate
+
+
+def _split(columns: str) -> list[str]:
+    """Names separated by commas; one that holds a comma is quoted, as in CSV."""
+    names = next(csv.reader([columns], skipinitialspace=True), [])
+    return [name.strip() for name in names if name.strip()]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line on `arguments` (those of the process if not given), and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± is no reason to fail after a long fit
+    try:
+        code = app(arguments, standalone_mode=False)
+    except Exception as error:
+        say = getattr(error, "format_message", None)  # usage errors have it, wherever Typer's version defines them
+        if say is None:
+            raise
+        command = getattr(getattr(error, "ctx", None), "command_path", "mixtures")
+        typer.echo(f"Error: {say()}\nTry '{command} --help' for help.", err=True)
+        code = BAD_INPUT
+    sys.exit(code)

@@ -1,0 +1,204 @@
+"""What the command line shows: a bar a stage while it works, tables and sentences when it is done."""
+
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+type Fits = dict[str, tuple[EMFit, StandardErrors]]
+
+if TYPE_CHECKING:
+    from mixtures.compare import Comparison
+    from mixtures.data import Data
+    from mixtures.em.fit import EMFit
+    from mixtures.em.uncertainty import StandardErrors
+    from mixtures.model import Mixture
+
+
+_MOST_ROWS = 60  # parameters printed; the report has all of them
+_PLAIN_WIDTH = 100  # of output that does not go to a terminal
+_FILES = {
+    "report.html": "the report; open it in a browser",
+    "report.json": "the same numbers, for programs",
+    "posterior.nc": "the posterior draws, for ArviZ",
+    "fit.json": "the estimates, for programs",
+}
+_OBJECTIVES = {"ml": "Maximum likelihood", "map": "MAP"}
+_STYLES = {"agree": "bold green", "disagree": "bold red"}
+
+
+def make_console(stderr: bool = False) -> Console:
+    """A console as wide as its terminal; away from a terminal, wide enough not to break tables."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_PLAIN_WIDTH)
+
+
+class Stages:
+    """Announces stages on standard error: bars on a terminal, one line a stage anywhere else.
+
+    Called with a stage's name as it begins, it ends the stage before and returns the new one's progress callback.
+    `brief` stages leave nothing behind: their bars vanish, and away from a terminal they are not announced.
+    """
+
+    def __init__(self, brief: bool = False) -> None:
+        self._console = make_console(stderr=True)
+        self._by_line = not (brief or self._console.is_terminal)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=brief,
+            redirect_stdout=False,  # standard output may go to a file
+            disable=not self._console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "Stages":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finish_stage()
+        self._progress.stop()
+
+    def __call__(self, stage: str) -> Callable[[int, int], None]:
+        """Begin a stage."""
+        self._finish_stage()
+        if self._by_line:
+            self._console.print(f"{stage} …")
+        task = self._task = self._progress.add_task(stage, total=None)
+        return lambda done, total: self._progress.update(task, completed=done, total=total)
+
+    def _finish_stage(self) -> None:
+        if self._task is not None:
+            self._progress.update(self._task, total=1, completed=1)
+            self._progress.stop_task(self._task)
+            self._task = None
+
+
+def show_setting(console: Console, data: "Data", model: "Mixture") -> None:
+    """Say what will be fitted to what."""
+    columns = ("column " if len(data.columns) == 1 else "columns ") + ", ".join(data.columns)
+    console.print(Text(f"{data.source}: {len(data.values)} rows, {columns}", style="bold"))
+    for note in data.notes:
+        console.print(Text(f"Note: {note}", style="yellow"))
+    family, prior = type(model.family).__name__, model.prior.describe()
+    covariance = getattr(model.family, "covariance", "")
+    components = f"{model.num_components} component{'s' if model.num_components > 1 else ''}"
+    console.print(Text(f"Model: {family} mixture of {components}, {covariance} covariance, {_say_prior(prior)}"))
+
+
+def _say_prior(prior: dict[str, object]) -> str:
+    if prior["name"] == "conjugate":
+        return "default conjugate prior scaled to the data"
+    return "prior " + ", ".join(f"{site} ~ {distribution}" for site, distribution in prior.items() if site != "name")
+
+
+def show_comparison(console: Console, result: "Comparison") -> None:
+    """Print every parameter under all engines, then the fits in words, then the verdict with its reasons."""
+    sound = result.nuts.status.is_estimate
+    columns = ("Parameter", "MAP ± SE", "VI mean ± sd", "NUTS mean ± sd", "z", "R-hat", "ESS")
+    rows = [
+        (
+            row.parameter,
+            _plus_minus(row.map, row.se),
+            _plus_minus(row.vi_mean, row.vi_sd),
+            _plus_minus(row.nuts_mean, row.nuts_sd) if sound else "–",
+            _fixed(row.z, 2) if sound else "–",
+            _fixed(row.rhat, 3),
+            _fixed(row.ess, 0),
+        )
+        for row in result.agreement
+    ]
+    _print_table(console, columns, rows)
+    for name, fit in (("ml", result.ml), ("map", result.map)):
+        told_below = any(fit.reason in reason for reason in result.verdict.reasons)
+        reason = "See the verdict below." if told_below else fit.reason
+        _print_item(console, _OBJECTIVES[name], _say_log_likelihood(fit), reason)
+    _print_item(console, "VI", result.vi.reason)
+    _print_item(console, "NUTS", result.nuts.reason)
+    style = _STYLES.get(result.verdict.level, "bold yellow")
+    console.print(Text.assemble("\nVerdict: ", (result.verdict.level, style)))
+    for reason in result.verdict.reasons:
+        _print_wrapped(console, reason, " • ")
+
+
+def show_fits(console: Console, model: "Mixture", data: "Data", fits: Fits) -> None:
+    """Print every parameter under maximum likelihood and MAP, then both fits in words."""
+    estimates = [model.family.estimates(fit.params) for fit, _ in fits.values()]
+    rows = [
+        (
+            free.name,
+            *(
+                _plus_minus(float(values[free.key][free.index]), float(errors.values[free.key][free.index]))
+                for values, (_, errors) in zip(estimates, fits.values(), strict=True)
+            ),
+        )
+        for free in model.family.free_estimates(model.num_components, data.columns)
+    ]
+    _print_table(console, ("Parameter", *(f"{_OBJECTIVES[name]} ± SE" for name in fits)), rows)
+    for name, (fit, errors) in fits.items():
+        refused = f"No standard errors: {errors.reason}" if errors.refused else ""
+        _print_item(console, _OBJECTIVES[name], _say_log_likelihood(fit), fit.reason, refused)
+
+
+def show_written(console: Console, folder: Path | None, seconds: float) -> None:
+    """Say what was written where, and how long it took."""
+    console.print()
+    if folder is not None:
+        console.print(Text(f"Written to {_relative(folder)}:"))
+        for file in sorted(folder.iterdir()):
+            if file.name in _FILES:
+                console.print(Text(f"  {file.name:<13} {_FILES[file.name]}"))
+    console.print(f"Took {seconds:.1f} s.")
+
+
+def _relative(folder: Path) -> Path:
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
+def _print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="right" if i else "left", no_wrap=not console.is_terminal)
+    for row in rows[:_MOST_ROWS]:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+    if len(rows) > _MOST_ROWS:
+        console.print(f"… and {len(rows) - _MOST_ROWS} more parameters, which the written files have.")
+
+
+def _say_log_likelihood(fit: "EMFit") -> str:
+    return f"log-likelihood {_fixed(float(fit.log_likelihood), 3)}."
+
+
+def _print_item(console: Console, name: str, *sentences: str) -> None:
+    _print_wrapped(console, f"{name}: {' '.join(s for s in sentences if s)}", bold=len(name) + 1)
+
+
+def _print_wrapped(console: Console, text: str, start: str = "", bold: int = 0) -> None:
+    """Print text with its later lines indented and no spaces at their ends; its first `bold` characters are bold."""
+    lines = textwrap.wrap(text, console.width, initial_indent=start, subsequent_indent="   ", break_long_words=False)
+    styled = Text("\n".join(lines))
+    styled.stylize("bold", 0, bold)
+    console.print(styled, soft_wrap=True)
+
+
+def _plus_minus(value: float, error: float) -> str:
+    from mixtures.report.words import plus_minus
+
+    return plus_minus(value if math.isfinite(value) else None, error if math.isfinite(error) else None)
+
+
+def _fixed(value: float, decimals: int) -> str:
+    from mixtures.report.words import fixed
+
+    return fixed(value if math.isfinite(value) else None, decimals)

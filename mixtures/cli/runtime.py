@@ -1,0 +1,82 @@
+"""What surrounds a run of the command line: exit codes, signals, and JAX's settings."""
+
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+FAILED, BAD_INPUT, NOT_COMPARABLE, INTERRUPTED = 1, 2, 3, 130
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn whatever goes wrong inside into a sentence on standard error and an exit code.
+
+    Bad data, folders and priors are one sentence and 2; an interruption 130; anything else is a failure of this
+    program, 1, shown in full for a report.
+    """
+    try:
+        with _terminable():
+            yield
+    except (typer.Exit, BrokenPipeError):
+        raise
+    except KeyboardInterrupt:
+        typer.echo("Stopped; nothing half-written is left behind.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if isinstance(error, _bad_input()):
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+        traceback.print_exc()
+        typer.echo("Error: mixtures failed, which it should not; please report it with the lines above.", err=True)
+        raise typer.Exit(FAILED) from None
+
+
+def _bad_input() -> tuple[type[Exception], ...]:
+    from mixtures._files import DataError
+    from mixtures.cli.prior_text import PriorError
+    from mixtures.report.folder import FolderError
+
+    return DataError, FolderError, PriorError
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let a termination signal unwind as an exit does, so that temporary folders are removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def prepare_jax() -> None:
+    """Turn on float64, and keep compiled programs in the user's cache folder where that can be written."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    if jax.config.jax_compilation_cache_dir is None and (folder := _cache_folder()) is not None:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _cache_folder() -> Path | None:
+    import platformdirs
+
+    folder = Path(platformdirs.user_cache_dir("mixtures", appauthor=False)) / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return None

@@ -1,0 +1,118 @@
+"""NUTS and VI as their users see them: right answers, honest statuses, complete trees."""
+
+import arviz as az
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mixtures as mx
+from mixtures import Status
+
+KEY = jax.random.key(1)
+
+
+@pytest.fixture(scope="module")
+def single():
+    """One Gaussian component: its posterior under the conjugate prior is known in closed form."""
+    x = np.random.default_rng(5).normal(3.0, 2.0, 40)
+    return mx.Mixture.for_data(x, 1), x
+
+
+def known_moments(model, x):
+    """Posterior mean of μ and of σ² of normal data (Gelman et al. 2013, section 3.3)."""
+    n, mean, prior = len(x), x.mean(), model.prior
+    kappa, dof = float(prior.shrinkage), float(prior.dof)
+    scale = float(prior.scale[0, 0]) + ((x - mean) ** 2).sum() + kappa * n / (kappa + n) * (mean - float(prior.mean[0])) ** 2
+    dof += n
+    location = (kappa * float(prior.mean[0]) + n * mean) / (kappa + n)
+    return {"means": (location, np.sqrt(scale / (dof - 2) / (kappa + n))), "covariances": (scale / (dof - 2), scale / (dof - 2) * np.sqrt(2 / (dof - 4)))}
+
+
+@pytest.fixture(scope="module")
+def nuts(single):
+    return mx.fit_nuts(*single, key=KEY, num_warmup=500, num_samples=1000)
+
+
+def test_nuts_has_the_known_posterior_of_one_component(single, nuts):
+    for name, (mean, sd) in known_moments(*single).items():
+        summary = nuts.diagnostics.parameters[name]
+        assert abs(summary.mean.item() - mean) < 4 * summary.mcse.item()
+        assert abs(summary.sd.item() / sd - 1) < 0.1
+    assert nuts.status is Status.CONVERGED
+    assert nuts.diagnostics.max_rhat < 1.01
+
+
+@pytest.mark.parametrize("guide", ["mean_field", "full_rank", "laplace"])
+def test_vi_is_near_the_known_posterior_of_one_component(single, guide):
+    """In (μ, log σ²) this posterior is all but normal and uncorrelated, so every guide should find it."""
+    vi = mx.fit_vi(*single, key=KEY, guide=guide, num_starts=2, num_steps=1000)
+    assert vi.status is Status.CONVERGED
+    assert vi.info.khat < 0.7
+    for name, (mean, sd) in known_moments(*single).items():
+        summary = vi.diagnostics.parameters[name]
+        assert abs(summary.mean.item() - mean) < 0.2 * sd
+        assert abs(summary.sd.item() / sd - 1) < 0.2
+
+
+def test_elbo_bounds_the_known_evidence(single):
+    """The evidence of one conjugate component is a ratio of normalisers (Murphy 2007, eq. 95)."""
+    from scipy.special import gammaln
+
+    model, x = single
+    n, prior = len(x), model.prior
+    kappa, dof, scale = float(prior.shrinkage), float(prior.dof), float(prior.scale[0, 0])
+    mean, m = x.mean(), float(prior.mean[0])
+    scale_n = scale + ((x - mean) ** 2).sum() + kappa * n / (kappa + n) * (mean - m) ** 2
+    evidence = (
+        gammaln((dof + n) / 2) - gammaln(dof / 2) + dof / 2 * np.log(scale) - (dof + n) / 2 * np.log(scale_n)
+        + 0.5 * np.log(kappa / (kappa + n)) - n / 2 * np.log(np.pi)
+    )  # fmt: skip
+    info = mx.fit_vi(model, x, key=KEY, num_starts=2, num_steps=1000).info
+    assert evidence - 0.1 < info.elbo < evidence + 4 * info.elbo_mcse
+
+
+def test_chains_that_disagree_are_not_converged(single):
+    """Two chains in different places: the status says so, with the number."""
+    short = mx.fit_nuts(*single, key=KEY, num_warmup=1, num_samples=30, num_chains=2)
+    apart = jax.tree.map(lambda leaf: leaf, short)
+    shifted = apart.log_joint + jnp.array([[0.0], [50.0]])
+    object.__setattr__(apart, "log_joint", shifted)
+    assert apart.status is Status.NOT_CONVERGED
+    assert "chains disagree" in apart.reason
+
+
+def test_too_few_draws_are_not_converged(single):
+    short = mx.fit_nuts(*single, key=KEY, num_warmup=250, num_samples=60, num_chains=2)
+    assert short.status is Status.NOT_CONVERGED
+
+
+def test_datatree_round_trip(single, nuts, tmp_path):
+    model, x = single
+    tree = nuts.to_datatree(x)
+    assert {"posterior", "sample_stats", "log_likelihood", "observed_data"} <= set(tree.children)
+    assert dict(tree["posterior"].sizes) == {"chain": 4, "draw": 1000, "component": 1, "feature": 1, "feature_2": 1}
+    pointwise = tree["log_likelihood"]["x"].values
+    np.testing.assert_allclose(pointwise.sum(axis=-1), nuts.log_likelihood, rtol=1e-9)
+    np.testing.assert_array_equal(tree["sample_stats"]["log_joint"].values, nuts.log_joint)
+    tree.to_netcdf(tmp_path / "posterior.nc")
+    back = az.from_netcdf(tmp_path / "posterior.nc")
+    np.testing.assert_array_equal(back["posterior"]["means"].values, tree["posterior"]["means"].values)
+    assert az.summary(back, var_names=["means"], round_to="none")["r_hat"].item() < 1.01
+
+
+def test_densities_are_those_of_the_draws(single, nuts):
+    """Label-free quantities belong to the relabelled parameters beside them."""
+    model, x = single
+    params = jax.tree.map(lambda leaf: leaf[2, 7], nuts.params)
+    np.testing.assert_allclose(model.log_likelihood(params, x), nuts.log_likelihood[2, 7], rtol=1e-9)
+    np.testing.assert_allclose(model.log_joint(params, x), nuts.log_joint[2, 7], rtol=1e-9)
+
+
+def test_same_key_same_draws_and_progress(single):
+    heard = []
+    settings = {"num_warmup": 200, "num_samples": 100, "num_chains": 2}
+    a = mx.fit_nuts(*single, key=KEY, on_progress=lambda done, total: heard.append((done, total)), **settings)
+    b = mx.fit_nuts(*single, key=KEY, **settings)
+    np.testing.assert_array_equal(a.params.means, b.params.means)
+    assert heard == [(250, 300), (300, 300)]

@@ -1,0 +1,32 @@
+"""Every test runs in float64 on the CPU, with programs compiled quickly rather than to run fast."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Two host devices, for the tests of sharded rows; the rest uses the first.
+os.environ["XLA_FLAGS"] = " ".join(
+    [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"]
+)
+
+import jax
+import numpy as np
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture(scope="session")
+def series():
+    """The 50 values this project began with."""
+    from mixtures.datasets import load
+
+    return load("timeseries").values[:, 0]
+
+
+@pytest.fixture(scope="session")
+def blobs():
+    """300 rows of two features from three overlapping groups, in unequal units."""
+    rng = np.random.default_rng(20)
+    centres = np.array([[0.0, 0.0], [3.0, 1.0], [-1.0, 4.0]])
+    rows = centres[rng.integers(0, 3, 300)] + rng.normal(size=(300, 2)) @ np.array([[1.0, 0.3], [0.0, 0.7]])
+    return rows * np.array([10.0, 0.1]) + np.array([500.0, -3.0])

@@ -1,0 +1,52 @@
+"""The registry every identity is tested on: a mixture for each covariance model, dimension and kind of prior."""
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+
+import mixtures as mx
+
+COVARIANCES = ("full", "diagonal", "tied", "spherical")
+
+
+def rows(num_features: int) -> np.ndarray:
+    """Forty rows in units far from one."""
+    rng = np.random.default_rng(7)
+    scale, shift = np.array([10.0, 0.1, 1.0])[:num_features], np.array([300.0, -2.0, 0.0])[:num_features]
+    return rng.normal(size=(40, num_features)) * scale + shift
+
+
+def conjugate(covariance: str, x: np.ndarray) -> mx.Mixture:
+    return mx.Mixture.for_data(x, 3, mx.Gaussian(covariance))
+
+
+def independent_scale(covariance: str, x: np.ndarray) -> mx.Mixture:
+    num_features = x.shape[1]
+    prior = mx.priors.Independent(
+        weights=dist.Dirichlet(jnp.full(3, 2.0)),
+        mean=dist.Normal(jnp.asarray(x.mean(axis=0)), 20.0),
+        scale=dist.HalfNormal(3.0) if covariance == "spherical" else dist.HalfNormal(jnp.full(num_features, 3.0)),
+    )
+    return mx.Mixture(mx.Gaussian(covariance), 3, prior)
+
+
+def independent_covariance(covariance: str, x: np.ndarray) -> mx.Mixture:
+    num_features = x.shape[1]
+    matrices = covariance in ("full", "tied") and num_features > 1
+    spread = dist.InverseWishart(num_features + 3.0, jnp.eye(num_features)) if matrices else dist.Gamma(2.0, 0.5)
+    mean = dist.MultivariateNormal(jnp.asarray(x.mean(axis=0)), 30.0 * jnp.eye(num_features))
+    return mx.Mixture(
+        mx.Gaussian(covariance), 3, mx.priors.Independent(dist.Dirichlet(jnp.ones(3)), mean, covariance=spread)
+    )
+
+
+PRIORS = {"conjugate": conjugate, "scale": independent_scale, "covariance": independent_covariance}
+
+CASES = [(c, d, p) for c in COVARIANCES for d in (1, 3) for p in PRIORS]
+IDS = [f"{c}-{d}d-{p}" for c, d, p in CASES]
+
+
+def make(case: tuple[str, int, str]) -> tuple[mx.Mixture, np.ndarray]:
+    covariance, num_features, prior = case
+    x = rows(num_features)
+    return PRIORS[prior](covariance, x), x

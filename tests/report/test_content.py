@@ -1,0 +1,150 @@
+import json
+
+import numpy as np
+import pytest
+
+from mixtures.report.content import content, to_json
+from tests.report import fake
+
+SCHEMA = {
+    "data": {"rows", "columns", "ties"},
+    "model": {"family", "covariance", "num_components", "prior"},
+    "fits.ml": {"status", "unbounded", "collapsed_starts", "reason", "log_likelihood", "estimates"},
+    "fits.map": {"status", "log_likelihood", "log_joint", "estimates", "standard_errors", "standard_errors_reason"},
+    "fits.vi": {"guide", "elbo", "khat", "estimates", "sd"},
+    "fits.nuts": {
+        *("num_chains", "num_samples", "divergences", "max_rhat", "min_ess"),
+        *("estimates", "sd", "mcse", "invariants"),
+    },
+    "fits.nuts.invariants": {"log_likelihood", "log_joint"},
+    "fits.nuts.invariants.log_joint": {"mean", "sd", "mcse", "rhat", "ess"},
+    "verdict": {"level", "reasons"},
+    "": {"schema", "data", "model", "fits", "agreement", "clustering", "density", "verdict", "timings"},
+}
+ROW = {
+    *("parameter", "map", "se", "vi_mean", "vi_sd", "nuts_mean", "nuts_sd", "nuts_mcse"),
+    *("z", "width_ratio", "overlap", "ess", "rhat"),
+}
+CASES = {
+    "series": fake.series,
+    "plane": fake.plane,
+    "unconverged": lambda: fake.unconverged(fake.series()),
+    "degenerate": lambda: fake.degenerate(fake.series()),
+    "without a MAP": lambda: fake.without_map(fake.series()),
+    "poor VI": lambda: fake.poor_vi(fake.series()),
+}
+
+
+@pytest.fixture(params=CASES)
+def value(request):
+    return content(CASES[request.param]())
+
+
+def reach(value, path):
+    for key in filter(None, path.split(".")):
+        value = value[key]
+    return value
+
+
+def strictly(text):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("path", SCHEMA)
+def test_keys_of_schema_1(value, path):
+    assert set(reach(value, path)) >= SCHEMA[path]
+
+
+def test_agreement_has_every_key_and_parameter(value):
+    assert all(set(row) >= ROW for row in value["agreement"])
+    k, d = value["model"]["num_components"], len(value["data"]["columns"])
+    assert len(value["agreement"]) == k + k * d + k * d * (d + 1) // 2
+
+
+def test_json_is_strict_and_reads_back_the_same(value):
+    assert strictly(to_json(value)) == value
+    assert len(to_json(value)) < 200_000
+
+
+def test_json_keeps_lines_short_but_whole():
+    value = {"rows": list(range(200)), "nested": [[1, 2], [3, "a [ 1 ] b"]], "empty": {}}
+    text = to_json(value)
+    assert json.loads(text) == value
+    assert len(text.splitlines()) < 10
+
+
+def test_estimates_have_the_shapes_of_the_model():
+    for result, k, d in ((fake.series(), 3, 1), (fake.plane(), 3, 2)):
+        fits = content(result)["fits"]
+        for fit in fits.values():
+            assert np.shape(fit["estimates"]["weights"]) == (k,)
+            assert np.shape(fit["estimates"]["means"]) == (k, d)
+            assert np.shape(fit["estimates"]["covariances"]) == (k, d, d)
+        assert np.all(np.diff(np.array(fits["map"]["estimates"]["means"])[:, 0]) > 0)
+
+
+def test_numbers_are_those_of_the_fits():
+    result = fake.series()
+    value = content(result)
+    assert value["schema"] == 1
+    assert value["fits"]["map"]["log_joint"] == float(result.map.log_joint)
+    assert value["fits"]["map"]["standard_errors"]["means"] == result.standard_errors.values["means"].tolist()
+    assert value["fits"]["nuts"]["invariants"]["log_joint"]["mean"] == pytest.approx(
+        float(result.nuts.log_joint.mean())
+    )
+    assert value["fits"]["nuts"]["estimates"]["weights"] == pytest.approx(
+        result.nuts.params.weights.mean((0, 1)).tolist()
+    )
+    assert [row["parameter"] for row in value["agreement"]] == [row.parameter for row in result.agreement]
+
+
+def test_ties_and_starts_are_counted():
+    value = content(fake.series())
+    first, second, _ = value["data"]["ties"]
+    assert (first["value"], first["count"], first["rows"]) == ([44.44571429], 13, list(range(9, 22)))
+    assert (second["count"], value["data"]["distinct_rows"]) == (5, 33)
+    starts = value["fits"]["ml"]["starts"]
+    assert starts["statuses"] == {"converged": 47, "collapsed": 17}
+    assert [mode["hits"] for mode in starts["modes"]] == [42, 5]
+
+
+def test_nothing_is_averaged_over_chains_that_disagree():
+    value = content(fake.unconverged(fake.series()))
+    nuts = value["fits"]["nuts"]
+    assert nuts["status"] == "not_converged"
+    assert "conclude nothing" in nuts["reason"]
+    assert nuts["estimates"] is nuts["sd"] is nuts["mcse"] is None
+    assert nuts["max_rhat"] > 1.01
+    assert nuts["invariants"]["log_joint"]["mean"] is None
+    assert nuts["invariants"]["log_joint"]["rhat"] > 1.01
+    for row in value["agreement"]:
+        assert row["nuts_mean"] is row["nuts_sd"] is row["z"] is row["width_ratio"] is row["overlap"] is None
+        assert row["vi_z"] is row["vi_width_ratio"] is None
+        assert row["map"] is not None
+        assert row["rhat"] is not None
+    assert value["density"]["nuts"] is value["density"]["nuts_band"] is None
+    assert value["density"]["hellinger"]["nuts"] is value["clustering"]["ari"]["nuts"] is None
+    assert value["clustering"]["responsibilities"]["nuts"] is None
+
+
+def test_a_fit_that_does_not_exist_is_null():
+    ml = content(fake.degenerate(fake.series()))["fits"]["ml"]
+    assert ml["estimates"] is ml["log_likelihood"] is None
+    assert (ml["status"], ml["unbounded"], ml["collapsed_starts"]) == ("degenerate", True, fake.NUM_STARTS)
+    value = content(fake.without_map(fake.series()))
+    assert value["fits"]["map"]["estimates"] is value["density"]["map"] is value["clustering"]["sizes"] is None
+    assert value["density"]["hellinger"] == {"vi": None, "nuts": None}
+
+
+def test_refused_standard_errors_are_null_with_their_reason():
+    fit = content(fake.plane())["fits"]["map"]
+    assert fit["standard_errors"] is None
+    assert "not at a stationary point" in fit["standard_errors_reason"]
+    assert content(fake.series())["fits"]["map"]["standard_errors_reason"] is None
+
+
+def test_the_folder_of_the_data_is_not_told():
+    assert "/" not in content(fake.series())["data"]["source"]

@@ -1,0 +1,259 @@
+import os
+import re
+import shutil
+import subprocess
+from html import unescape
+from html.parser import HTMLParser
+
+import pytest
+
+from mixtures.report import save
+from mixtures.report.content import content
+from mixtures.report.html import page
+from mixtures.report.words import number, numbers, percent, plus_minus
+from tests.report import fake
+from tests.report.test_content import CASES
+
+VOID = {"meta", "link", "br", "img", "hr", "input"}
+HOSTILE = ("<script>alert(1)</script>", 'a, b]&" onload="x')
+
+
+class Page(HTMLParser):
+    """Elements in order, with the text of each; complains about tags that do not match."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.elements, self.text = [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not {"style", "svg"} & set(self.open):
+            self.text.append(data)
+
+    @property
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+_rendered: dict[str, str] = {}
+
+
+def rendered(name):
+    if name not in _rendered:
+        result = fake.renamed(fake.plane(), *HOSTILE) if name == "hostile" else CASES[name]()
+        _rendered[name] = page(content(result), result)
+    return _rendered[name]
+
+
+@pytest.fixture(params=[*CASES, "hostile"])
+def parsed(request):
+    return Page(rendered(request.param))
+
+
+def test_ids_are_unique_and_references_lead_somewhere(parsed):
+    ids = [attrs["id"] for _, attrs in parsed.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    used = set()
+    for _, attrs in parsed.elements:
+        for key, value in attrs.items():
+            used |= set(re.findall(r"url\(#([^)]+)\)", value or ""))
+            used |= {value[1:]} if key == "href" and value.startswith("#") else set()
+            used |= set(value.split()) if key == "aria-labelledby" else set()
+    assert used <= set(ids)
+
+
+def test_every_figure_says_in_words_what_it_shows(parsed):
+    drawings = parsed.all("svg")
+    assert len(drawings) >= 10
+    assert all(d["role"] == "img" and len(d["aria-label"]) > 40 for d in drawings)
+    assert len(parsed.all("figure")) == len(parsed.all("figcaption"))
+
+
+def test_nothing_is_loaded_and_nothing_runs(parsed):
+    for tag, attrs in parsed.elements:
+        assert tag not in {"script", "iframe", "object", "embed", "img", "image"}
+        assert not any(key.startswith("on") for key in attrs), (tag, attrs)
+        assert "src" not in attrs
+        if tag != "a":
+            assert not attrs.get("href", "").startswith(("http", "//"))
+    assert all(a["href"].startswith(("#", "https://doi.org/")) for a in parsed.all("a"))
+
+
+def test_headings_descend_and_tables_have_headers(parsed):
+    levels = [int(tag[1]) for tag, _ in parsed.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all("scope" in attrs for attrs in parsed.all("th"))
+    assert {"header", "main", "footer", "nav"} <= {tag for tag, _ in parsed.elements}
+
+
+def test_colours_come_from_the_page():
+    drawn = "".join(re.findall(r"<svg.*?</svg>", rendered("series"), re.DOTALL))
+    assert not re.search(r"#[0-9a-f]{6}", drawn)
+    assert "<style" not in drawn
+    assert "xmlns" not in drawn
+    defined = set(re.findall(r"(--[a-z]+):", rendered("series")))
+    assert set(re.findall(r"var\((--[a-z]+)\)", rendered("series"))) <= defined
+
+
+def test_page_is_small():
+    assert len(rendered("series").encode()) < 1_000_000
+    assert max(map(len, re.findall(r"<svg.*?</svg>", rendered("plane"), re.DOTALL))) < 250_000
+
+
+def test_hostile_names_are_text():
+    text = rendered("hostile")
+    assert "<script" not in text.lower()
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert HOSTILE[0] in Page(text).words
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("series", ["no global maximum exists", "17 of 64 starts", "44.44571429", "Kiefer and Wolfowitz (1956)"]),
+        ("plane", ["No standard errors.", "not at a stationary point", "No two rows are equal"]),
+        ("unconverged", ["Nothing can be concluded", "No NUTS estimates.", "chains disagree", "none are given"]),
+        ("degenerate", ["Maximum likelihood gives no estimate", "no interior maximum was found", "64 of 64 starts"]),
+        ("without a MAP", ["There is no MAP estimate", "No start found an interior mode"]),
+        ("poor VI", ["above 0.7: not to be trusted"]),
+    ],
+)
+def test_what_cannot_be_trusted_is_said_in_words(name, words):
+    found = Page(rendered(name)).words
+    assert [w for w in words if w not in found] == []
+
+
+def test_unconverged_chains_leave_no_average_on_the_page():
+    result = fake.unconverged(fake.series())
+    mean = result.nuts.log_joint.mean()
+    found = Page(rendered("unconverged")).words
+    assert f"{abs(mean):.1f}" not in found
+    assert "NUTS ± sd" in found
+
+
+def test_reasons_of_the_verdict_come_first():
+    result = fake.series()
+    found = Page(rendered("series")).words
+    places = [found.index(" ".join(reason.split())) for reason in result.verdict.reasons]
+    assert places == sorted(places)
+    assert places[-1] < found.index("Each engine in a line")
+
+
+def test_save_writes_the_three_files(tmp_path):
+    result = fake.series()
+    folder = save(result, tmp_path / "report")
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"report.html", "report.json", "posterior.nc"}
+    assert result.save(tmp_path / "report") == folder
+    import arviz
+
+    tree = arviz.from_netcdf(folder / "posterior.nc")
+    assert tree["posterior"]["means"].shape == (fake.CHAINS, fake.DRAWS, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (plus_minus(44.3240, 0.1118), "44.32 ± 0.11"),
+        (plus_minus(-137.4315, 0.0086), "−137.4315 ± 0.0086"),
+        (plus_minus(12345.6, 789.0), "1.235e4 ± 7.9e2"),
+        (plus_minus(0.5, None), "0.5"),
+        (plus_minus(None, 1.0), "–"),
+        (number(float("nan")), "–"),
+        (number(-2.5e-7), "−2.5e−7"),
+        (numbers([[6.4]]), "6.4"),
+        (numbers([[1.0, 0.5], [0.5, 2.0]]), "[1, 0.5], [0.5, 2]"),
+        (percent(0.0001), "under 1 %"),
+        (percent(0.0), "0 %"),
+    ],
+)
+def test_numbers_as_a_person_reads_them(text, expected):
+    assert text == expected
+
+
+MEASURE = """<script>
+const broken = [];
+window.onerror = m => { broken.push(String(m)); };
+document.addEventListener("securitypolicyviolation", e => broken.push(e.violatedDirective));
+addEventListener("load", () => {
+  const shown = [...document.querySelectorAll("svg")].filter(s => s.getClientRects().length);
+  const empty = shown.filter(s => s.getBoundingClientRect().height < 40).length;
+  const outside = [...document.querySelectorAll("svg text")].filter(t => t.getClientRects().length &&
+    (t.getBoundingClientRect().right > innerWidth + 1 || t.getBoundingClientRect().left < -1)).length;
+  const root = document.documentElement;
+  root.setAttribute("data-measured", JSON.stringify({broken, empty, outside, shown: shown.length,
+    images: [...document.images].filter(i => !i.naturalWidth).length, wider: root.scrollWidth - innerWidth, width: innerWidth}));
+});
+</script>"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["series", "plane", "unconverged", "hostile"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_page_in_a_browser(tmp_path, name, width):
+    """Chromium cannot make a window of 390 pixels, so the page is measured in a frame of that width."""
+    measured = in_chromium(tmp_path, rendered(name), width)
+    assert measured["width"] == width
+    assert measured["shown"] == 6
+    assert {k: measured[k] for k in ("broken", "empty", "outside", "images")} == {
+        "broken": [], "empty": 0, "outside": 0, "images": 0,
+    }  # fmt: skip
+    assert measured["wider"] <= 0
+
+
+def in_chromium(folder, text, width):
+    """Open the page in headless Chromium; return what a script in a copy of it measured."""
+    import json
+
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        reason = "no Chromium is installed (Debian: apt install chromium)"
+        (pytest.fail if os.environ.get("MIXTURES_REQUIRE_BROWSER") == "1" else pytest.skip)(reason)
+    policy = '<meta http-equiv="Content-Security-Policy" content="'
+    assert policy in text
+    copy = text.replace("default-src 'none';", "default-src 'none'; script-src 'unsafe-inline';").replace(
+        "<head>", "<head>" + MEASURE
+    )
+    (folder / "page.html").write_text(copy, encoding="utf-8")
+    frame = f"""<!doctype html><iframe src="page.html" style="width:{width}px;height:800px;border:0"></iframe><script>
+    addEventListener("load", () => document.documentElement.append(
+      "MEASURED" + document.querySelector("iframe").contentDocument.documentElement.dataset.measured + "END"));
+    </script>"""
+    (folder / "frame.html").write_text(frame, encoding="utf-8")
+    switches = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    command = [
+        browser,
+        *switches.split(),
+        "--disable-component-update",
+        "--disable-sync",
+        "--allow-file-access-from-files",
+    ]
+    command += ["--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}", f"--window-size={width + 100},900"]
+    done = subprocess.run(
+        [*command, "--dump-dom", (folder / "frame.html").as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "CONSOLE" not in done.stderr, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return json.loads(unescape(re.search(r"MEASURED(.*?)END", done.stdout, re.DOTALL)[1]))

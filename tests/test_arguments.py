@@ -1,0 +1,64 @@
+"""Wrong arguments: one sentence, naming the argument, what came and what was expected, before any work."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+import mixtures as mx
+
+KEY = jax.random.key(0)
+X = np.arange(10.0)
+MODEL = mx.Mixture.for_data(X, 2)
+DIRICHLET, NORMAL, HALF = dist.Dirichlet(jnp.ones(2)), dist.Normal(0.0, 5.0), dist.HalfNormal(2.0)
+
+
+def independent(**changes):
+    arguments = {"weights": DIRICHLET, "mean": NORMAL, "scale": HALF} | changes
+    return mx.Mixture(mx.Gaussian(), 2, mx.priors.Independent(**arguments)).log_prior(
+        mx.GaussianParams(jnp.ones(2) / 2, jnp.zeros((2, 1)), jnp.ones((2, 1, 1)), "full")
+    )
+
+
+CASES = {
+    "key is a number": (lambda: mx.fit_em(MODEL, X, key=0), "key must be one JAX random key"),
+    "batch of keys": (lambda: mx.fit_em(MODEL, X, key=jax.random.split(KEY)), "key must be one JAX random key"),
+    "objective": (lambda: mx.fit_em(MODEL, X, key=KEY, objective="mle"), "objective must be one of 'map', 'ml'; got 'mle'"),
+    "no starts": (lambda: mx.fit_em(MODEL, X, key=KEY, num_starts=0), "num_starts must be a whole number of at least 1, got 0"),
+    "half a start": (lambda: mx.fit_em(MODEL, X, key=KEY, num_starts=1.5), "num_starts must be a whole number"),
+    "tolerance": (lambda: mx.fit_em(MODEL, X, key=KEY, atol=-1.0), "atol must be positive, got -1.0"),
+    "text": (lambda: mx.fit_em(MODEL, np.array(["a", "b"]), key=KEY), "x must be an array of numbers"),
+    "complex": (lambda: mx.fit_em(MODEL, X + 1j, key=KEY), "x must hold real numbers, got dtype complex"),
+    "cube": (lambda: mx.fit_em(MODEL, np.ones((2, 2, 2)), key=KEY), r"x must have shape \(N,\) or \(N, D\).*got shape \(2, 2, 2\)"),
+    "empty": (lambda: mx.fit_em(MODEL, np.ones((0, 2)), key=KEY), "at least one row, got shape"),
+    "one row": (lambda: mx.fit_em(MODEL, [1.0], key=KEY), "x must have at least two rows"),
+    "missing": (lambda: mx.fit_em(MODEL, [1.0, np.nan, np.inf, 2.0], key=KEY), "2 values are NaN or infinite, first in rows 1, 2"),
+    "constant": (lambda: mx.fit_em(MODEL, np.c_[X, np.ones(10)], key=KEY), "x must vary in every column; columns 1 do not"),
+    "too few": (lambda: mx.fit_em(mx.Mixture(mx.Gaussian(), 3), [1.0, 1.0, 2.0], key=KEY), "number of distinct rows, 2; got 3"),
+    "components": (lambda: mx.Mixture(mx.Gaussian(), 0), "num_components must be a whole number of at least 1, got 0"),
+    "components text": (lambda: mx.Mixture(mx.Gaussian(), "3"), "num_components must be a whole number of at least 1, got '3'"),
+    "components true": (lambda: mx.Mixture(mx.Gaussian(), True), "num_components must be a whole number"),
+    "family": (lambda: mx.Mixture("gaussian", 2), "family must be a component family"),
+    "prior": (lambda: mx.Mixture(mx.Gaussian(), 2, prior=NORMAL), "prior must come from mx.priors, got Normal"),
+    "covariance": (lambda: mx.Gaussian("round"), "covariance must be one of full, diagonal, tied, spherical; got 'round'"),
+    "guide": (lambda: mx.fit_vi(MODEL, X, key=KEY, guide="flow"), "guide must be one of 'mean_field', 'full_rank', 'laplace'; got 'flow'"),
+    "draws": (lambda: mx.fit_nuts(MODEL, X, key=KEY, num_samples=-5), "num_samples must be a whole number of at least 1, got -5"),
+    "shrinkage": (lambda: mx.priors.Conjugate(0.0, [[1.0]], 3.0, shrinkage=0.0), "shrinkage must be positive, got 0.0"),
+    "dof": (lambda: mx.priors.Conjugate([0.0, 0.0], jnp.eye(2), 1.0), "dof must exceed D − 1"),
+    "not a number": (lambda: mx.priors.Conjugate("zero", [[1.0]], 3.0), "mean must be a number or an array of numbers, got str"),
+    "not a distribution": (lambda: independent(mean=0.0), "mean must be a numpyro Distribution, got float"),
+    "both": (lambda: independent(covariance=HALF), "exactly one of scale"),
+    "neither": (lambda: independent(scale=None), "exactly one of scale"),
+    "correlation": (lambda: independent(scale=None, covariance=HALF, correlation=dist.LKJ(2)), "correlation goes with scale"),
+    "weights": (lambda: independent(weights=dist.Dirichlet(jnp.ones(3))), r"over 2 weights, got event shape \(3,\)"),
+    "per component": (lambda: independent(mean=dist.Normal(jnp.zeros(2), 1.0)), "Components must be exchangeable"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_wrong_argument(name):
+    call, message = CASES[name]
+    with pytest.raises(ValueError, match=message) as error:
+        call()
+    assert "\n" not in str(error.value)

@@ -1,0 +1,13 @@
+"""ArviZ leaves NumPyro in a lazily loaded state in which its submodules lose attributes; importing us must not break."""
+
+import subprocess
+import sys
+
+
+def test_arviz_may_be_imported_first():
+    program = (
+        "import arviz, mixtures, jax, jax.numpy as jnp\n"
+        "model = mixtures.Mixture.for_data(jnp.arange(9.0), 2)\n"
+        "mixtures.fit_vi(model, jnp.arange(9.0), key=jax.random.key(0), num_starts=1, num_steps=10, num_samples=100)\n"
+    )
+    subprocess.run([sys.executable, "-W", "error::FutureWarning", "-c", program], check=True)

@@ -1,0 +1,102 @@
+"""Relabelling: it undoes permutations, leaves label-free quantities alone, and admits when labels are arbitrary."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+import mixtures as mx
+from mixtures import labels
+from mixtures.labels import canonical_order
+
+relabel = eqx.filter_jit(labels.relabel)
+assign = jax.jit(labels._assign)
+
+
+@pytest.fixture(scope="module")
+def draws():
+    """Forty jittered draws of a well-separated mixture, in 2 chains of 20, with data."""
+    rng = np.random.default_rng(2)
+    x = np.concatenate([rng.normal(m, 1.0, 30) for m in (0.0, 8.0, 20.0)])
+    model = mx.Mixture.for_data(x, 3)
+    params = mx.GaussianParams(
+        jnp.asarray(rng.dirichlet([30, 30, 30], (2, 20))),
+        jnp.asarray(np.array([0.0, 8.0, 20.0]) + 0.2 * rng.normal(size=(2, 20, 3)))[..., None],
+        jnp.asarray(rng.gamma(30, 1 / 30, (2, 20, 3)))[..., None, None],
+        "full",
+    )
+    return model, model.prepare(x), params
+
+
+def permute_all(model, params, orders):
+    return jax.vmap(jax.vmap(model.family.permute))(params, orders)
+
+
+def test_permuted_draws_come_back(draws):
+    model, rows, params = draws
+    rng = np.random.default_rng(3)
+    orders = jnp.asarray(rng.permuted(np.broadcast_to(np.arange(3), (2, 20, 3)), axis=-1))
+    reference = jax.tree.map(lambda leaf: leaf[0, 0], params)
+    aligned, report = relabel(model, rows, permute_all(model, params, orders), reference)
+    for ours, truth in zip(jax.tree.leaves(aligned), jax.tree.leaves(params), strict=True):
+        np.testing.assert_array_equal(ours, truth)
+    np.testing.assert_array_equal(jnp.take_along_axis(orders, report.permutations, axis=-1), np.broadcast_to(range(3), (2, 20, 3)))
+    assert float(report.ambiguity) < 1e-6
+
+
+def test_switched_share_counts_draws_away_from_their_chains_habit(draws):
+    model, rows, params = draws
+    orders = np.broadcast_to(np.arange(3), (2, 20, 3)).copy()
+    orders[0] = [2, 0, 1]  # a whole chain with other labels has not switched
+    orders[1, 15:] = [1, 0, 2]  # five draws of the other have
+    reference = jax.tree.map(lambda leaf: leaf[0, 0], params)
+    _, report = relabel(model, rows, permute_all(model, params, jnp.asarray(orders)), reference)
+    np.testing.assert_allclose(report.switched, 5 / 40)
+
+
+def test_coinciding_components_are_ambiguous(draws):
+    """Two equal components have no labels: the margin is nought and the ambiguity a half."""
+    model, rows, params = draws
+    doubled = mx.GaussianParams(
+        jnp.full_like(params.weights, 1 / 3),
+        params.means.at[..., 1, :].set(params.means[..., 0, :]),
+        jnp.ones_like(params.compact),
+        "full",
+    )
+    _, report = relabel(model, rows, doubled, jax.tree.map(lambda leaf: leaf[0, 0], doubled))
+    np.testing.assert_allclose(report.ambiguity, 0.5, atol=1e-6)
+
+
+def test_blocks_change_nothing(draws, monkeypatch):
+    model, rows, params = draws
+    reference = jax.tree.map(lambda leaf: leaf[0, 3], params)
+    whole = relabel(model, rows, params, reference)
+    monkeypatch.setattr(labels, "_BLOCK_ELEMENTS", 7 * rows.num_rows * 3)  # blocks of seven, the last of five
+    blocked = eqx.filter_jit(lambda *arguments: labels.relabel(*arguments))(model, rows, params, reference)
+    jax.tree.map(np.testing.assert_array_equal, whole[0], blocked[0])
+    np.testing.assert_allclose(whole[1].ambiguity, blocked[1].ambiguity, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_assignment_and_margin_against_scipy(size):
+    costs = np.random.default_rng(size).normal(size=(20, size, size))
+    for cost in costs:
+        assignment = np.asarray(assign(jnp.asarray(cost)))
+        rows, columns = linear_sum_assignment(cost)
+        np.testing.assert_array_equal(assignment[rows], columns)
+        best = cost[rows, columns].sum()
+        swaps = []
+        for i in range(size):
+            for j in range(i):
+                swapped = assignment.copy()
+                swapped[[i, j]] = swapped[[j, i]]
+                swaps.append(cost[np.arange(size), swapped].sum() - best)
+        np.testing.assert_allclose(labels._margin(jnp.asarray(cost[:, assignment])), min(swaps, default=np.inf))
+
+
+def test_canonical_order_is_by_first_coordinate_then_the_next():
+    model = mx.Mixture(mx.Gaussian("spherical"), 3)
+    params = mx.GaussianParams(jnp.ones(3) / 3, jnp.array([[2.0, 0.0], [1.0, 5.0], [1.0, 4.0]]), jnp.ones(3), "spherical")
+    assert canonical_order(model, params).tolist() == [2, 1, 0]
