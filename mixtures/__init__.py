@@ -6,11 +6,9 @@
 >>> result.save("out/mine")
 """
 
-import numpyro
+import numpyro.util  # noqa: F401  (ArviZ leaves NumPyro lazy, and its submodules then lose attributes; this loads it)
 
-numpyro.__version__  # noqa: B018  (ArviZ may have left NumPyro a lazy module; touching it first loads it whole)
-
-from mixtures import priors  # noqa: E402
+from mixtures import priors
 from mixtures._status import Status
 from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts

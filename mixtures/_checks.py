@@ -1,6 +1,7 @@
 """Argument checks: one sentence saying what was wrong, what came, and what to do.
 
-Values are checked only where they are concrete; inside a caller's `jit` only shapes can be, and values become a `Status`.
+Values are checked only where they are concrete; inside a caller's `jit` only shapes can be, and bad values become a
+`Status`.
 """
 
 import operator
@@ -8,13 +9,14 @@ import operator
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float
 
 
 def is_traced(*values) -> bool:
     """Whether any leaf is a tracer, so that we are inside a caller's transformation."""
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(values))
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 
 def as_rows(x) -> Float[Array, "N D"]:
@@ -39,7 +41,7 @@ def _with_automatic_sharding(x: Array) -> Array:
     sharding = None if is_traced(x) else x.sharding
     if not isinstance(sharding, NamedSharding) or not sharding.mesh.explicit_axes:
         return x
-    mesh = jax.sharding.Mesh(sharding.mesh.devices, sharding.mesh.axis_names)
+    mesh = jax.sharding.Mesh(np.asarray(sharding.mesh.devices), sharding.mesh.axis_names)
     return jax.device_put(x, NamedSharding(mesh, sharding.spec))
 
 
@@ -53,9 +55,13 @@ def check_data(x: Float[Array, "N D"], num_components: int) -> None:
         _check_finite(x)
         constant = np.flatnonzero(jnp.max(x, axis=0) == jnp.min(x, axis=0)).tolist()
         if constant:
-            raise ValueError(f"x must vary in every column; columns {', '.join(map(str, constant))} do not: leave them out.")
+            raise ValueError(
+                f"x must vary in every column; columns {', '.join(map(str, constant))} do not: leave them out."
+            )
         if num_components > _count_distinct(x[:1000]) and num_components > (distinct := _count_distinct(x)):
-            raise ValueError(f"num_components must be at most the number of distinct rows, {distinct}; got {num_components}.")
+            raise ValueError(
+                f"num_components must be at most the number of distinct rows, {distinct}; got {num_components}."
+            )
 
 
 def _check_finite(x: Float[Array, "N D"]) -> None:

@@ -1,8 +1,11 @@
 """The one probability distribution the package needs and NumPyro lacks."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
 
 
@@ -20,24 +23,25 @@ class ScaleCorrelation(dist.Distribution):
         Distribution of correlation matrices, event shape (D, D).
     """
 
-    arg_constraints = {}
-    support = constraints.positive_definite
+    arg_constraints: ClassVar[dict] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
+    support = constraints.positive_definite  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
     pytree_data_fields = ("scale", "correlation")
 
     def __init__(self, scale: dist.Distribution, correlation: dist.Distribution):
         self.scale, self.correlation = scale, correlation
         super().__init__(batch_shape=(), event_shape=correlation.event_shape, validate_args=False)
 
-    def sample(self, key, sample_shape=()):
+    def sample(self, key: Key[Array, ""], sample_shape: tuple[int, ...] = ()) -> Float[Array, "*S D D"]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Draw covariance matrices, shape sample_shape + (D, D)."""
         key_scale, key_correlation = jax.random.split(key)
-        s = self.scale.sample(key_scale, sample_shape)
-        return s[..., :, None] * self.correlation.sample(key_correlation, sample_shape) * s[..., None, :]
+        s = jnp.asarray(self.scale.sample(key_scale, sample_shape))
+        correlation = jnp.asarray(self.correlation.sample(key_correlation, sample_shape))
+        return s[..., :, None] * correlation * s[..., None, :]
 
-    def log_prob(self, value):
+    def log_prob(self, value: Float[Array, "*S D D"], intermediates=None) -> Float[Array, "*S"]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Log density at covariance matrices (..., D, D), with respect to their D(D + 1)/2 free entries."""
         s = jnp.sqrt(jnp.diagonal(value, axis1=-2, axis2=-1))
         correlation = value / (s[..., :, None] * s[..., None, :])
         num_features = value.shape[-1]
         log_jacobian = num_features * (jnp.log(2.0) + jnp.sum(jnp.log(s), axis=-1))
-        return self.scale.log_prob(s) + self.correlation.log_prob(correlation) - log_jacobian
+        return jnp.asarray(self.scale.log_prob(s) + self.correlation.log_prob(correlation)) - log_jacobian

@@ -18,10 +18,13 @@ class Status(IntEnum):
     MAX_STEPS = (3, "Stopped at the step limit before convergence; raise max_steps.")
     COLLAPSED = (
         4,
-        "A component shrank onto rows that leave it no width that arithmetic can resolve; the objective there means nothing.",
+        "A component shrank onto rows that leave it no width that arithmetic can resolve; the objective means nothing.",
     )
     EMPTY = (5, "A component lost all its rows; fit fewer components.")
-    DEGENERATE = (6, "Every start collapsed: no interior maximum was found; use a prior (objective='map') or fewer components.")
+    DEGENERATE = (
+        6,
+        "Every start collapsed: no interior maximum was found; use a prior (objective='map') or fewer components.",
+    )
     NON_FINITE = (7, "The objective became NaN or infinite; check the data and the prior.")
     STALLED = (8, "The objective stopped rising above rounding error before the tolerance was reached.")
     NOT_CONVERGED = (9, "The sampler or optimiser did not converge; conclude nothing from it.")

@@ -1,7 +1,7 @@
 """Unconstrained coordinates of a mixture's parameters, for Hessians, numerical M-steps, VI and NUTS alike.
 
-The map is NumPyro's own (stick-breaking weights, log variances, log-Cholesky matrices) after an affine change that makes
-data of any unit look alike: coordinate 0 is a component at the data's centre, as wide as the data.
+The map is NumPyro's own (stick-breaking weights, log variances, log-Cholesky matrices) after an affine change that
+makes data of any unit look alike: coordinate 0 is a component at the data's centre, as wide as the data.
 """
 
 from typing import NamedTuple
@@ -62,7 +62,7 @@ class Coordinates(eqx.Module):
     def params(self, u: Float[Array, " d"]) -> AbstractParams:
         """Parameters at `u`."""
         sites, raw = _sites(self.model, self.num_features), self.unconstrained_sites(u)
-        return self.model.family.params({name: site.transform(raw[name]) for name, site in sites.items()})
+        return self.model.family.params({name: jnp.asarray(site.transform(raw[name])) for name, site in sites.items()})
 
     def vector(self, params: AbstractParams) -> Float[Array, " d"]:
         """The `u` of `params`; infinite where a parameter lies on its boundary."""
@@ -90,9 +90,10 @@ def _sites(model: Mixture, num_features: int) -> dict[str, _Site]:
 
 def _in_data_units(model: Mixture, sites: dict[str, _Site], frame: Frame, value: float) -> dict[str, Array]:
     """Unconstrained sites of the parameters that are `value` in every coordinate of the standardised frame."""
-    standard = {n: s.transform(jnp.full(s.unconstrained_shape, value, frame.loc.dtype)) for n, s in sites.items()}
+    flat = {n: jnp.full(s.unconstrained_shape, value, frame.loc.dtype) for n, s in sites.items()}
+    standard = {n: jnp.asarray(s.transform(flat[n])) for n, s in sites.items()}
     scaled = model.family.sites(model.family.rescale(model.family.params(standard), frame))
-    return {name: site.transform.inv(scaled[name]) for name, site in sites.items()}
+    return {name: jnp.asarray(site.transform.inv(scaled[name])) for name, site in sites.items()}
 
 
 def hessian(function, u: Float[Array, " d"]) -> Float[Array, "d d"]:

@@ -100,7 +100,9 @@ class Mixture(eqx.Module):
         """Probability that each row came from each component, rows summing to one."""
         return self.component_responsibilities(params, x).T
 
-    def component_responsibilities(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, "K N"]:
+    def component_responsibilities(
+        self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows
+    ) -> Float[Array, "K N"]:
         """Responsibilities in the kernel's layout, one row a component."""
         return jax.nn.softmax(self._log_densities(params, x), axis=0)
 

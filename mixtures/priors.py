@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.core import Tracer
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 from numpyro.distributions.transforms import PowerTransform
@@ -46,7 +47,9 @@ class Flat(AbstractPrior):
     def sites(self, shapes: Shapes) -> Sites:
         """Improper uniform distributions over each parameter's support."""
         improper = {
-            name: dist.ImproperUniform(support, shape[: len(shape) - support.event_dim], shape[len(shape) - support.event_dim :])
+            name: dist.ImproperUniform(
+                support, shape[: len(shape) - support.event_dim], shape[len(shape) - support.event_dim :]
+            )
             for name, (support, shape) in shapes.items()
         }
         return {name: (lambda _, d=d: d.to_event(len(d.batch_shape))) for name, d in improper.items()}
@@ -187,7 +190,8 @@ class Independent(AbstractPrior):
         num_components, num_features = shapes["means"][1]
         if self.weights.event_shape != (num_components,):
             raise ValueError(
-                f"weights must be a distribution over {num_components} weights, got event shape {self.weights.event_shape}."
+                f"weights must be a distribution over {num_components} weights, "
+                f"got event shape {self.weights.event_shape}."
             )
         spread = self._covariances(support, shape, num_features)
         means = _for_each(self.mean, (num_components, num_features), num_features, "mean")
@@ -201,7 +205,11 @@ class Independent(AbstractPrior):
                     f"covariance must be a distribution over {num_features} × {num_features} matrices, "
                     f"got event shape {self.covariance.event_shape}."
                 )
-            return _expand(self.covariance, shape) if matrix else _for_each(self.covariance, shape, num_features, "covariance")
+            return (
+                _expand(self.covariance, shape)
+                if matrix
+                else _for_each(self.covariance, shape, num_features, "covariance")
+            )
         assert self.scale is not None
         if not matrix:
             variance = dist.TransformedDistribution(self.scale, PowerTransform(2.0))
@@ -213,7 +221,7 @@ class Independent(AbstractPrior):
     def describe(self) -> dict[str, object]:
         """Name each distribution with its parameters."""
         given = {name: getattr(self, name) for name in ("weights", "mean", "scale", "covariance", "correlation")}
-        return {"name": "independent"} | {k: _describe_distribution(d) for k, d in given.items() if d is not None}
+        return {"name": "independent", **{k: _describe_distribution(d) for k, d in given.items() if d is not None}}
 
 
 def _for_each(one: dist.Distribution, shape: tuple[int, ...], num_features: int, name: str) -> dist.Distribution:
@@ -245,5 +253,5 @@ def _as_float(name: str, value) -> Float[Array, "..."]:
 
 
 def _check_positive(name: str, value: Array, demand: str = "must be positive") -> None:
-    if not isinstance(value, jax.core.Tracer) and not np.all(np.asarray(value) > 0):
+    if not isinstance(value, Tracer) and not np.all(np.asarray(value) > 0):
         raise ValueError(f"{name} {demand}, got {value}.")

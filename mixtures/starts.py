@@ -14,7 +14,7 @@ def random_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], n
     key_cautious, key_exploring = jax.random.split(key)
     cautious = cautious_starts(model, x, key_cautious, num_starts - num_starts // 2)
     exploring = exploring_starts(model, x, key_exploring, num_starts // 2)
-    order = jnp.argsort(jnp.r_[0 : num_starts : 2, 1 : num_starts : 2])
+    order = jnp.argsort(jnp.r_[0:num_starts:2, 1:num_starts:2])
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b])[order], cautious, exploring)
 
 

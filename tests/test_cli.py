@@ -7,13 +7,16 @@ import json
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
 
+import mixtures as mx
 from mixtures.cli import app, display, main, runtime
 from mixtures.cli.prior_text import PriorError, build_prior, parse_prior
 from mixtures.datasets import load
@@ -21,7 +24,7 @@ from mixtures.em.fit import fit_em
 from mixtures.families import Gaussian
 from tests.report import fake
 
-SERIES = Path(sys.modules["mixtures"].__file__).parent / "datasets" / "timeseries.csv"
+SERIES = Path(mx.__file__).parent / "datasets" / "timeseries.csv"
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +51,8 @@ def engines(monkeypatch):
     """Replace `compare` by one that records how it was called and returns (or raises) what it is told to."""
 
     class Engines:
-        outcome, called = fake.series(), {}
+        def __init__(self):
+            self.outcome, self.called = fake.series, {}
 
         def __call__(self, model, data, *, on_stage, **settings):
             self.called = {"model": model, "data": data, **settings}
@@ -56,7 +60,7 @@ def engines(monkeypatch):
                 on_stage(stage)(1, 2)
             if isinstance(self.outcome, BaseException):
                 raise self.outcome
-            return self.outcome() if inspect.isfunction(self.outcome) else self.outcome
+            return self.outcome() if callable(self.outcome) else self.outcome
 
     def save(result, folder):
         folder.mkdir(parents=True)
@@ -64,8 +68,8 @@ def engines(monkeypatch):
         return folder
 
     stand_in = Engines()
-    monkeypatch.setattr(sys.modules["mixtures.compare"], "compare", stand_in)
-    monkeypatch.setattr(sys.modules["mixtures.report"], "save", save)
+    monkeypatch.setattr(import_module("mixtures.compare"), "compare", stand_in)
+    monkeypatch.setattr(import_module("mixtures.report"), "save", save)
     return stand_in
 
 
@@ -211,7 +215,7 @@ def test_interruption(run, engines):
 
 def test_termination_unwinds_and_handlers_are_restored(run, engines, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(sys.modules["mixtures.report"], "save", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(import_module("mixtures.report"), "save", lambda *_: signal.raise_signal(signal.SIGTERM))
     assert run("compare", SERIES)[0] == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) is before
 
@@ -220,11 +224,11 @@ def test_what_a_comparison_prints(run, engines):
     code, output, errors = run("compare", SERIES, "--components", "3", "--out", "here")
     assert code == 0
     assert output.startswith(f"{SERIES}: 50 rows, column y\nModel: Gaussian mixture of 3 components, full covariance")
-    for row in engines.outcome.agreement:
+    for row in fake.series().agreement:
         assert row.parameter in output
     for words in ("MAP ± SE", "R-hat", "ESS", "44.32 ± ", "13 identical rows", "report.html", "here:", "Took "):
         assert words in output
-    for reason in engines.outcome.verdict.reasons:
+    for reason in fake.series().verdict.reasons:
         assert reason[:40] in output
     assert max(map(len, output.splitlines()[2:])) <= 100
     assert errors.splitlines() == ["EM, maximum likelihood …", "NUTS …", "report …"]
@@ -235,7 +239,6 @@ def test_numbers_of_chains_that_disagree_are_withheld(run, engines):
     _, output, _ = run("compare", SERIES, "-k", "3")
     row = engines.outcome.agreement[0]
     line = next(line for line in output.splitlines() if row.parameter in line)
-    assert f"{row.nuts_mean:.3f}" not in line
     assert line.split()[-4:-2] == ["–", "–"], "no mean and no z, but R-hat and ESS"
 
 
@@ -274,7 +277,7 @@ def test_notes_on_the_data_are_printed(run, engines):
 
 
 def test_help_has_examples_exit_codes_and_true_defaults(run):
-    compare = sys.modules["mixtures.compare"].compare
+    compare = import_module("mixtures.compare").compare
     defaults = {name: p.default for name, p in inspect.signature(compare).parameters.items()}
     code, output, _ = run("compare", "--help")
     assert code == 0
@@ -286,18 +289,19 @@ def test_help_has_examples_exit_codes_and_true_defaults(run):
     assert f"a chain ({defaults['num_samples']} if" in said
     assert f"default: {defaults['guide']}" in said
     assert inspect.signature(fit_em).parameters["num_starts"].default == defaults["num_starts"] == 64
-    assert "Examples:" in run("fit", "--help")[1]
+    assert "\n    mixtures compare heights.tsv --covariance tied --quick\n" in output, "examples are not run together"
+    assert "\n    mixtures fit timeseries.csv --components 3\n" in run("fit", "--help")[1]
     assert run("--version")[1] == "mixtures 0.1.0\n"
 
 
-def test_output_survives_a_terminal_without_its_letters(monkeypatch):
+def test_output_survives_a_terminal_without_its_letters(engines, monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
     with pytest.raises(SystemExit) as ended:
-        main(["compare", "--help"])
+        main(["compare", str(SERIES), "-k", "3"])
     stream.flush()
     assert ended.value.code == 0
-    assert b"A,B,?" in stream.buffer.getvalue()
+    assert b"MAP ? SE" in stream.buffer.getvalue()
 
 
 def test_stages_are_bars_on_a_terminal(monkeypatch):
@@ -319,20 +323,12 @@ def test_stages_are_bars_on_a_terminal(monkeypatch):
 def test_nothing_heavy_is_imported_with_the_commands():
     heavy = {"jax", "numpyro", "pandas", "scipy", "arviz", "matplotlib", "equinox"}
     for module in (app, runtime, display):
-        imported = (
-            {
-                (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split(".")
-                for node in ast.parse(inspect.getsource(module)).body
-                if isinstance(node, ast.Import | ast.ImportFrom)
-            }
-            if False
-            else {
-                name
-                for node in ast.parse(inspect.getsource(module)).body
-                if isinstance(node, ast.Import | ast.ImportFrom)
-                for name in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
-            }
-        )
+        imported = {
+            name
+            for node in ast.parse(inspect.getsource(module)).body
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+        }
         assert not {name.split(".")[0] for name in imported} & heavy, module
         assert all(name.startswith("mixtures.cli") for name in imported if name.startswith("mixtures")), module
 
@@ -397,10 +393,9 @@ def test_priors_that_can_be_used(text, setting):
     covariance, num_features = setting
     family = Gaussian(covariance)
     prior = build_prior(parse_prior(text), family, 3, num_features)
-    x = np.random.default_rng(0).normal(size=(30, num_features))
-    model = sys.modules["mixtures"].Mixture(family, 3, prior)
-    params = sys.modules["mixtures"].Mixture.for_data(x, 3, family)
-    params = family.start_at(x[:3], np.ones(3), x)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(30, num_features)))
+    params = family.start_at(x[:3], jnp.ones(3), x)
+    model = mx.Mixture(family, 3, prior)
     assert np.isfinite(model.log_prior(params))
 
 

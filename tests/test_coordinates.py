@@ -38,4 +38,6 @@ def test_data_in_other_units_have_the_same_coordinates(case):
 
 def test_hessian_of_a_known_function():
     matrix = jnp.array([[2.0, 1.0], [1.0, 3.0]])
-    np.testing.assert_allclose(hessian(lambda u: 0.5 * u @ matrix @ u + jnp.sum(u**3), jnp.ones(2)), matrix + 6 * np.eye(2))
+    np.testing.assert_allclose(
+        hessian(lambda u: 0.5 * u @ matrix @ u + jnp.sum(u**3), jnp.ones(2)), matrix + 6 * np.eye(2)
+    )

@@ -1,4 +1,4 @@
-"""ArviZ leaves NumPyro in a lazily loaded state in which its submodules lose attributes; importing us must not break."""
+"""ArviZ leaves NumPyro lazily loaded, in which state its submodules lose attributes; importing us must not break."""
 
 import subprocess
 import sys

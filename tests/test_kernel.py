@@ -52,7 +52,9 @@ def test_hessian_differentiates_through_the_rule(problem):
 def test_derivatives_in_rows_and_weights_are_not_lost(problem):
     x, eta = problem
     rows = Rows.prepare(x, cross_products, 3)
-    ours, plain = (jax.grad(f, argnums=1, allow_int=True)(eta, rows) for f in (_kernel.log_likelihood, plain_log_likelihood))
+    ours, plain = (
+        jax.grad(f, argnums=1, allow_int=True)(eta, rows) for f in (_kernel.log_likelihood, plain_log_likelihood)
+    )
     np.testing.assert_allclose(ours.weights, plain.weights, rtol=1e-9)
     np.testing.assert_allclose(ours.blocks, plain.blocks, rtol=1e-9)
 
@@ -81,7 +83,9 @@ def test_blocks_change_nothing(problem, monkeypatch):
     assert whole.blocks.shape[0] == reference.blocks.shape[0] == 1
     for function in (_kernel.e_step, _kernel.log_likelihood, _kernel.log_densities, jax.grad(_kernel.log_likelihood)):
         jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10), function(eta, blocked), function(eta, reference)
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10),
+            function(eta, blocked),
+            function(eta, reference),
         )
 
 

@@ -42,7 +42,9 @@ def test_permuted_draws_come_back(draws):
     aligned, report = relabel(model, rows, permute_all(model, params, orders), reference)
     for ours, truth in zip(jax.tree.leaves(aligned), jax.tree.leaves(params), strict=True):
         np.testing.assert_array_equal(ours, truth)
-    np.testing.assert_array_equal(jnp.take_along_axis(orders, report.permutations, axis=-1), np.broadcast_to(range(3), (2, 20, 3)))
+    np.testing.assert_array_equal(
+        jnp.take_along_axis(orders, report.permutations, axis=-1), np.broadcast_to(range(3), (2, 20, 3))
+    )
     assert float(report.ambiguity) < 1e-6
 
 
@@ -98,5 +100,7 @@ def test_assignment_and_margin_against_scipy(size):
 
 def test_canonical_order_is_by_first_coordinate_then_the_next():
     model = mx.Mixture(mx.Gaussian("spherical"), 3)
-    params = mx.GaussianParams(jnp.ones(3) / 3, jnp.array([[2.0, 0.0], [1.0, 5.0], [1.0, 4.0]]), jnp.ones(3), "spherical")
+    params = mx.GaussianParams(
+        jnp.ones(3) / 3, jnp.array([[2.0, 0.0], [1.0, 5.0], [1.0, 4.0]]), jnp.ones(3), "spherical"
+    )
     assert canonical_order(model, params).tolist() == [2, 1, 0]

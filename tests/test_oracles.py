@@ -9,7 +9,7 @@ import pytest
 from scipy import optimize, stats
 
 import mixtures as mx
-from mixtures._status import Status
+from mixtures import Status
 from mixtures.datasets import load
 from mixtures.em import step as em_step
 
@@ -23,12 +23,11 @@ NUM_COMPONENTS = 2
 
 def expand(covariance, compact, num_components, num_features):
     """Dense (K, D, D) covariances in plain NumPy."""
-    identity = np.eye(num_features)
     return {
         "full": lambda: compact,
         "tied": lambda: np.stack([compact] * num_components),
         "diagonal": lambda: np.stack([np.diag(v) for v in np.reshape(compact, (num_components, num_features))]),
-        "spherical": lambda: np.stack([v * identity for v in np.reshape(compact, (num_components,))]),
+        "spherical": lambda: np.stack([v * np.eye(num_features) for v in compact]),
     }[covariance]()
 
 
@@ -96,17 +95,10 @@ class TestDensities:
         rng = np.random.default_rng(3)
         weights, means, compact = random_params(rng, covariance, num_features)
         # Far from the origin and in unequal units, where a careless kernel loses digits.
-        shift, unit = 1000.0, 10.0 ** -np.arange(num_features)
-        if covariance == "spherical":
-            unit = np.full(num_features, 0.1)
-        x = shift + rng.normal(scale=2, size=(25, num_features)) * unit
-        scaled = {
-            "full": compact * unit[:, None] * unit if covariance == "full" else None,
-            "tied": compact * unit[:, None] * unit if covariance == "tied" else None,
-            "diagonal": compact * unit**2 if covariance == "diagonal" else None,
-            "spherical": compact * unit[0] ** 2,
-        }[covariance]
-        return x, weights, shift + means * unit, scaled
+        unit = np.full(num_features, 0.1) if covariance == "spherical" else 10.0 ** -np.arange(num_features)
+        squared = {"diagonal": unit**2, "spherical": 0.01}.get(covariance, unit[:, None] * unit)
+        x = 1000.0 + rng.normal(scale=2, size=(25, num_features)) * unit
+        return x, weights, 1000.0 + means * unit, compact * squared
 
     def test_log_prob_likelihood_and_responsibilities(self, problem, covariance, num_features):
         x, weights, means, compact = problem
@@ -188,7 +180,7 @@ def test_scale_and_correlation_change_variables(covariance, num_features):
 
 
 def scale_correlation_log_density(matrix):
-    """HalfNormal(1.3) scales and a known density of correlations, carried to covariances by automatic differentiation."""
+    """HalfNormal(1.3) scales and a known density of correlations, carried to covariances by autodiff."""
     num_features = len(matrix)
     below = np.tril_indices(num_features, -1)
     sigma = np.sqrt(np.diag(matrix))

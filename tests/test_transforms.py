@@ -41,7 +41,9 @@ def test_jit_and_vmap_over_data_sets(fit, studies):
     alone = fit(studies[2], keys[2])
     # NUTS trajectories amplify rounding, so only the first draws can be asked to coincide.
     pick = (lambda f: f.log_joint[:, :1]) if fit is nuts else (lambda f: f.log_joint)
-    np.testing.assert_allclose(pick(jax.tree.map(lambda leaf: leaf[2], study)), pick(alone), rtol=1e-3 if fit is nuts else 1e-7)
+    np.testing.assert_allclose(
+        pick(jax.tree.map(lambda leaf: leaf[2], study)), pick(alone), rtol=1e-3 if fit is nuts else 1e-7
+    )
 
 
 def test_one_bad_lane_harms_no_other(studies):

@@ -35,7 +35,7 @@ def numpyro_model(model: Mixture, x: Real[ArrayLike, "N *D"] | Rows) -> None:
     rows = x if isinstance(x, Rows) else model.prepare(x)
     values: dict[str, Array] = {}
     for name, site in model.prior.sites(model.family.shapes(model.num_components, rows.frame.loc.shape[0])).items():
-        values[name] = numpyro.sample(name, site(values))
+        values[name] = jnp.asarray(numpyro.sample(name, site(values)))
     numpyro.factor("log_likelihood", model.log_likelihood(model.family.params(values), rows))
 
 
@@ -48,7 +48,7 @@ def potential(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Arr
 def flat_model(model: Mixture, rows: Rows, coordinates: Coordinates) -> None:
     """Declare the same posterior over one flat vector site ``u``, which is what NumPyro's guides approximate."""
     everywhere = dist.ImproperUniform(constraints.real_vector, (), (coordinates.size,))
-    u = numpyro.sample("u", everywhere)
+    u = jnp.asarray(numpyro.sample("u", everywhere))
     with numpyro.handlers.block():  # the inner model's sites are not this model's
         log_joint = -potential(model, rows, coordinates, u)
     numpyro.factor("log_joint", log_joint)
@@ -86,5 +86,3 @@ def refuse_flat(model: Mixture) -> None:
             "model must have a proper prior for Bayesian inference, got none; "
             "use mx.Mixture.for_data(x, K) for the default prior."
         )
-
-

@@ -1,5 +1,7 @@
 """`fit_nuts`: NumPyro's NUTS kernel in one compiled scan, chains batched."""
 
+from typing import cast
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -43,7 +45,10 @@ class NUTSInfo(AbstractInfo):
         needed = MIN_ESS_PER_CHAIN * self.diverging.shape[0]
         numbers = f"Largest R-hat of a label-free quantity {rhat:.4f}, smallest ESS {ess:.0f}"
         if not rhat <= MAX_RHAT:
-            return Status.NOT_CONVERGED, f"{numbers}: chains disagree (R-hat above {MAX_RHAT}); conclude nothing from them."
+            return (
+                Status.NOT_CONVERGED,
+                f"{numbers}: chains disagree (R-hat above {MAX_RHAT}); conclude nothing from them.",
+            )
         if not ess >= needed:
             return Status.NOT_CONVERGED, f"{numbers}, fewer than {needed}: too few effective draws; run longer."
         return Status.CONVERGED, f"{numbers}; {diagnostics.divergences} divergent transitions."
@@ -69,7 +74,7 @@ def fit_nuts(
     target_accept_prob: float = 0.8,
     reference: AbstractParams | None = None,
     on_progress: OnProgress | None = None,
-) -> Posterior:
+) -> Posterior[NUTSInfo]:
     """Sample the posterior of a mixture with the No-U-Turn sampler (Hoffman and Gelman 2014).
 
     Parameters
@@ -128,7 +133,8 @@ def _kernel_for(model: Mixture, rows: Rows, target: Float[Array, ""], num_warmup
     init, sample = hmc(lambda u: potential(model, rows, coordinates, u), algo="NUTS")
 
     def start(key: Key[Array, ""], u: Float[Array, " d"]) -> HMCState:
-        return init(u, num_warmup=num_warmup, target_accept_prob=target, dense_mass=True, rng_key=key)
+        # NumPyro's annotation says float, but a traced target is what keeps a new one from recompiling.
+        return init(u, num_warmup=num_warmup, target_accept_prob=cast(float, target), dense_mass=True, rng_key=key)
 
     return coordinates, start, sample
 
@@ -158,7 +164,10 @@ def _sample_chunk(model, rows, states: HMCState, target, num_warmup: int, length
 
 
 @eqx.filter_jit
-def _finish(model, rows, states: HMCState, outputs, num_warmup: int, reference: AbstractParams | None) -> Posterior:
-    z, *statistics = [jnp.concatenate(parts, axis=1)[:, num_warmup:] for parts in zip(*outputs, strict=True)]
-    info = NUTSInfo(*statistics, states.adapt_state.step_size)
+def _finish(
+    model, rows, states: HMCState, outputs, num_warmup: int, reference: AbstractParams | None
+) -> Posterior[NUTSInfo]:
+    kept = [jnp.concatenate(parts, axis=1)[:, num_warmup:] for parts in zip(*outputs, strict=True)]
+    z, diverging, num_leapfrog, accept_prob, energy = kept
+    info = NUTSInfo(diverging, num_leapfrog, accept_prob, energy, states.adapt_state.step_size)
     return assemble(model, rows, Coordinates.of(model, rows.frame), z, info, reference)

@@ -42,7 +42,7 @@ class AbstractInfo(eqx.Module):
         """Per-draw statistics for the DataTree."""
 
 
-class Posterior(eqx.Module):
+class Posterior[Info: AbstractInfo](eqx.Module):
     """Draws from a posterior or its approximation, with leading (chain, draw) axes.
 
     `params` are relabelled; `log_likelihood` and `log_joint` do not depend on labels. A variational posterior has one
@@ -53,7 +53,7 @@ class Posterior(eqx.Module):
     log_likelihood: Float[Array, "*batch C S"]
     log_joint: Float[Array, "*batch C S"]
     relabelling: Relabelling
-    info: AbstractInfo
+    info: Info
     model: Mixture
 
     @property
@@ -99,8 +99,8 @@ class Posterior(eqx.Module):
                 **{name: np.asarray(v) for name, v in self.info.sample_stats().items()},
             },
         }
-        axes = ("component", "feature", "feature_2")
-        dims = {name: list(axes[: v.ndim - 2]) for name, v in estimates.items()}
+        axes = ["component", "feature", "feature_2"]
+        dims: dict[str, list[str]] = {name: axes[: v.ndim - 2] for name, v in estimates.items()}
         if x is not None:
             rows = as_rows(x)
             groups["observed_data"] = {"x": np.asarray(rows)}
@@ -125,14 +125,14 @@ def map_draws(function, draws, elements_per_draw: int):
     return jax.lax.map(function, draws, batch_size=max(1, min(count, _BLOCK_ELEMENTS // elements_per_draw)))
 
 
-def assemble(
+def assemble[Info: AbstractInfo](
     model: Mixture,
     rows: Rows,
     coordinates: Coordinates,
     draws: Float[Array, "C S d"],
-    info: AbstractInfo,
+    info: Info,
     reference: AbstractParams | None,
-) -> Posterior:
+) -> Posterior[Info]:
     """Turn draws of the unconstrained coordinates into a relabelled posterior.
 
     Labels follow `reference` where it is given, and otherwise the draw of highest log joint in canonical order.

@@ -1,7 +1,8 @@
-"""`fit_vi`: Gaussian approximations in unconstrained coordinates by NumPyro's guides and SVI, several starts in parallel."""
+"""`fit_vi`: Gaussian approximations in unconstrained coordinates by NumPyro's SVI, several starts in parallel."""
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -55,7 +56,7 @@ class VIInfo(AbstractInfo):
         log_weights = np.asarray(self.log_weights, np.float64)
         if not np.isfinite(log_weights).all():
             return float("nan")
-        return float(array_stats.psislw(-log_weights, r_eff=1.0)[1])  # it takes minus the log weights
+        return float(array_stats.psislw(-log_weights)[1])  # it takes minus the log weights
 
     def num_divergences(self) -> int:
         """None: optimisation has no trajectories."""
@@ -66,9 +67,15 @@ class VIInfo(AbstractInfo):
         if not np.isfinite(self.elbo):
             return Status.NON_FINITE, "The ELBO is not finite: this guide found no approximation."
         if not abs(self.drift) < 0.1 + 3 * self.elbo_mcse:
-            return Status.NOT_CONVERGED, f"The ELBO still moved by {self.drift:.2g} nats in the last tenth; raise num_steps."
+            return (
+                Status.NOT_CONVERGED,
+                f"The ELBO still moved by {self.drift:.2g} nats in the last tenth; raise num_steps.",
+            )
         quality = "usable" if self.khat <= MAX_KHAT else "a poor approximation: do not trust its widths"
-        return Status.CONVERGED, f"ELBO {self.elbo:.2f} ± {self.elbo_mcse:.2f}; Pareto k-hat {self.khat:.2f} ({quality})."
+        return (
+            Status.CONVERGED,
+            f"ELBO {self.elbo:.2f} ± {self.elbo_mcse:.2f}; Pareto k-hat {self.khat:.2f} ({quality}).",
+        )
 
     def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
         """Log importance weights."""
@@ -86,7 +93,7 @@ def fit_vi(
     num_samples: int = 4000,
     reference: AbstractParams | None = None,
     on_progress: OnProgress | None = None,
-) -> Posterior:
+) -> Posterior[VIInfo]:
     """Approximate the posterior of a mixture by a Gaussian in unconstrained coordinates.
 
     Parameters
@@ -136,7 +143,7 @@ def fit_vi(
 
 
 @eqx.filter_jit
-def _fit(model, x, key, reference, guide: str, num_starts: int, num_steps: int, num_samples: int) -> Posterior:
+def _fit(model, x, key, reference, guide: str, num_starts: int, num_steps: int, num_samples: int) -> Posterior[VIInfo]:
     rows = model.prepare(x, num_starts * _NUM_PARTICLES)
     coordinates = Coordinates.of(model, rows.frame)
     key_starts, key_fit = jax.random.split(key)
@@ -182,11 +189,11 @@ def _optimise(
     )
     key_init, key_draw = jax.random.split(key)
     state, losses = jax.lax.scan(lambda s, _: svi.update(s), svi.init(key_init), None, length=num_steps)
-    approximation = numpyro.handlers.substitute(GUIDES[guide], data=svi.get_params(state))(u)
+    approximation = cast(dist.Distribution, numpyro.handlers.substitute(GUIDES[guide], data=svi.get_params(state))(u))
     if isinstance(approximation, dist.Delta):
-        approximation = _curvature_at(approximation.v, energy)
+        approximation = _curvature_at(jnp.asarray(approximation.v), energy)
 
-    draws = approximation.sample(key_draw, (num_samples,))
+    draws = jnp.asarray(approximation.sample(key_draw, (num_samples,)))
     energies = jax.lax.map(energy, draws, batch_size=_NUM_PARTICLES * 16)
     log_weights = -energies - approximation.log_prob(draws)
     tenth = num_steps // 10
@@ -194,6 +201,8 @@ def _optimise(
     return _Approximation(draws, log_weights, jnp.mean(log_weights), drift)
 
 
-def _curvature_at(mode: Float[Array, " d"], energy: Callable[[Float[Array, " d"]], Float[Array, ""]]) -> dist.Distribution:
+def _curvature_at(
+    mode: Float[Array, " d"], energy: Callable[[Float[Array, " d"]], Float[Array, ""]]
+) -> dist.Distribution:
     """The normal with the curvature of the density at its mode (Laplace); NaN where that is not definite."""
     return dist.MultivariateNormal(mode, precision_matrix=hessian(energy, mode))

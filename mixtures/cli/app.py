@@ -34,6 +34,24 @@ Exit codes:
   130  interrupted; nothing half-written is left behind
 """
 
+_COMPARE_EXAMPLES = """\b
+Examples:
+  mixtures compare timeseries.csv --components 3
+  mixtures compare iris.csv -k 3 --columns sepal_width,petal_width -o out/iris
+  mixtures compare heights.tsv --covariance tied --quick
+  mixtures compare heights.tsv --prior 'mean=Normal(170, 20);
+      scale=HalfNormal(10); weights=Dirichlet(2)'
+
+"""
+
+_FIT_EXAMPLES = """\b
+Examples:
+  mixtures fit timeseries.csv --components 3
+  mixtures fit iris.csv -k 3 --covariance tied --out out/iris-fit
+  mixtures fit heights.tsv --prior 'mean=Normal(170, 20); scale=HalfNormal(10)'
+
+"""
+
 app = typer.Typer(
     help="Fit one finite mixture by EM, variational inference and NUTS, and learn how far to trust the fit.",
     epilog=_EXIT_CODES,
@@ -88,7 +106,7 @@ _Prior = Annotated[
     typer.Option(
         metavar="TEXT",
         help="'default' (conjugate, scaled to the data), or NumPyro distributions of the weights, of a mean, and of a "
-        "standard deviation (scale) or a covariance, as in the example above.",
+        "standard deviation (scale) or a covariance, as in the example below.",
     ),
 ]
 _Seed = Annotated[
@@ -107,7 +125,9 @@ def _root(
     pass
 
 
-@app.command(short_help="Fit by EM, variational inference and NUTS, and compare.", epilog=_EXIT_CODES)
+@app.command(
+    short_help="Fit by EM, variational inference and NUTS, and compare.", epilog=_COMPARE_EXAMPLES + _EXIT_CODES
+)
 def compare(
     source: _Source,
     components: _Components = 2,
@@ -134,18 +154,10 @@ def compare(
     ] = None,
     drop_missing: _DropMissing = False,
 ) -> None:
-    r"""Fit one mixture by EM (maximum likelihood and MAP), variational inference and NUTS, and compare the fits.
+    """Fit one mixture by EM (maximum likelihood and MAP), variational inference and NUTS, and compare the fits.
 
     Prints every parameter under each engine and a verdict with its reasons; writes a report (report.html), its
     numbers (report.json) and the posterior draws (posterior.nc).
-
-    \b
-    Examples:
-      mixtures compare timeseries.csv --components 3
-      mixtures compare iris.csv -k 3 --columns sepal_width,petal_width -o out/iris
-      mixtures compare heights.tsv --covariance tied --quick
-      mixtures compare heights.tsv --prior 'mean=Normal(170, 20);
-          scale=HalfNormal(10); weights=Dirichlet(2)'
     """
     begin = time.perf_counter()
     given = {"num_starts": starts, "num_warmup": warmup, "num_samples": samples, "num_chains": chains}
@@ -174,7 +186,7 @@ def compare(
         raise typer.Exit(NOT_COMPARABLE if result.verdict.level == "not comparable" else 0)
 
 
-@app.command(short_help="Fit by EM alone, in seconds.", epilog=_EXIT_CODES)
+@app.command(short_help="Fit by EM alone, in seconds.", epilog=_FIT_EXAMPLES + _EXIT_CODES)
 def fit(
     source: _Source,
     components: _Components = 2,
@@ -192,14 +204,7 @@ def fit(
     starts: _Starts = None,
     drop_missing: _DropMissing = False,
 ) -> None:
-    r"""Fit one mixture by EM alone: maximum likelihood and MAP, with standard errors, in seconds.
-
-    \b
-    Examples:
-      mixtures fit timeseries.csv --components 3
-      mixtures fit iris.csv -k 3 --covariance tied --out out/iris-fit
-      mixtures fit heights.tsv --prior 'mean=Normal(170, 20); scale=HalfNormal(10)'
-    """
+    """Fit one mixture by EM alone: maximum likelihood and MAP, with standard errors, in seconds."""
     begin = time.perf_counter()
     with exit_codes():
         data, model = _prepare(source, columns, drop_missing, components, covariance, prior, out)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit, ndtri
 
+from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
+from mixtures.bayes.vi import VIInfo
 from mixtures.compare.densities import BAND
 from mixtures.em.fit import EMFit
 from mixtures.em.uncertainty import StandardErrors
@@ -48,7 +50,12 @@ class AgreementRow:
 
 
 def agreement(
-    model: Mixture, fit: EMFit, errors: StandardErrors, vi: Posterior, nuts: Posterior, columns: Sequence[str]
+    model: Mixture,
+    fit: EMFit,
+    errors: StandardErrors,
+    vi: Posterior[VIInfo],
+    nuts: Posterior[NUTSInfo],
+    columns: Sequence[str],
 ) -> tuple[AgreementRow, ...]:
     """One row for every free parameter, in the family's order."""
     estimates = {name: np.asarray(v, float) for name, v in model.family.estimates(fit.params).items()}
@@ -57,7 +64,7 @@ def agreement(
     summary = nuts.diagnostics.parameters
     rows = []
     for free in model.family.free_estimates(model.num_components, columns):
-        key, index = free.key, free.index
+        key, index = free.key, free.entry
         value, se = float(estimates[key][index]), float(errors.values[key][index])
         from_vi, from_nuts = vi_draws[key][(..., *index)], nuts_draws[key][(..., *index)]
         nuts_mean, nuts_sd = float(from_nuts.mean()), float(from_nuts.std(ddof=1))
@@ -107,6 +114,6 @@ def quantile_interval(draws: np.ndarray) -> Interval:
 
 def interval_overlap(a: Interval, b: Interval) -> float:
     """Share of the shorter interval that the other covers, in [0, 1]; NaN where either does not exist."""
-    shorter = min(a[1] - a[0], b[1] - b[0])
-    common = min(a[1], b[1]) - max(a[0], b[0])
-    return float(max(0.0, common) / shorter) if shorter > 0 else float("nan")
+    shorter = np.minimum(a[1] - a[0], b[1] - b[0])
+    common = np.minimum(a[1], b[1]) - np.maximum(a[0], b[0])
+    return float(np.maximum(0.0, common) / shorter) if shorter > 0 else float("nan")

@@ -11,9 +11,9 @@ from jaxtyping import Array, Key
 
 from mixtures._checks import check_key
 from mixtures._drivers import OnProgress
-from mixtures.bayes.nuts import fit_nuts
+from mixtures.bayes.nuts import NUTSInfo, fit_nuts
 from mixtures.bayes.posterior import Posterior
-from mixtures.bayes.vi import fit_vi
+from mixtures.bayes.vi import VIInfo, fit_vi
 from mixtures.compare.agreement import AgreementRow, agreement
 from mixtures.compare.densities import Density, density, thin
 from mixtures.compare.partitions import Clustering, clustering
@@ -38,8 +38,8 @@ class Comparison:
     ml: EMFit
     map: EMFit
     standard_errors: StandardErrors
-    vi: Posterior
-    nuts: Posterior
+    vi: Posterior[VIInfo]
+    nuts: Posterior[NUTSInfo]
     agreement: tuple[AgreementRow, ...]
     clustering: Clustering
     density: Density
@@ -129,7 +129,14 @@ def compare(
 
 
 def compare_fits(
-    model: Mixture, x, *, ml: EMFit, map_fit: EMFit, vi: Posterior, nuts: Posterior, key: Key[Array, ""]
+    model: Mixture,
+    x,
+    *,
+    ml: EMFit,
+    map_fit: EMFit,
+    vi: Posterior[VIInfo],
+    nuts: Posterior[NUTSInfo],
+    key: Key[Array, ""],
 ) -> Comparison:
     """Compare fits you already have, of the same model to the same data.
 

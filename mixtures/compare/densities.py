@@ -22,8 +22,8 @@ _GRID_SIZE = 400
 class Density:
     """The MAP plug-in density against posterior predictive densities.
 
-    `grid[d]` are points along feature d, in data units; `map[d]`, `vi[d]` and `nuts[d]` the marginal densities there, and
-    `nuts_band[d]` the pointwise central 89 % band of the density under the posterior. Dictionaries have the keys
+    `grid[d]` are points along feature d, in data units; `map[d]`, `vi[d]` and `nuts[d]` the marginal densities there,
+    and `nuts_band[d]` the pointwise central 89 % band of the density under the posterior. Dictionaries have the keys
     ``"vi"`` and ``"nuts"``; Hellinger distances lie in [0, 1].
     """
 
@@ -46,12 +46,12 @@ def density(
 ) -> Density:
     """Compare the density of `plug_in` parameters with the predictives of draws (one leading axis)."""
     distances = {name: hellinger(model, plug_in, draws, key) for name, draws in (("vi", vi), ("nuts", nuts))}
-    grid = grids(values)
+    grid = jnp.asarray(grids(values))
     (vi_curve, _), (nuts_curve, band) = (predictive_curves(model, draws, grid) for draws in (vi, nuts))
     return Density(
         {name: float(distance) for name, (distance, _) in distances.items()},
         {name: float(error) for name, (_, error) in distances.items()},
-        grid,
+        np.asarray(grid),
         np.asarray(plug_in_curves(model, plug_in, grid)),
         np.asarray(vi_curve),
         np.asarray(nuts_curve),
@@ -71,7 +71,7 @@ def thin(posterior: Posterior, most: int = _MAX_DRAWS) -> AbstractParams:
 def hellinger(
     model: Mixture, plug_in: AbstractParams, draws: AbstractParams, key: Key[Array, ""]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Hellinger distance between a plug-in density p and the predictive q = mean over draws, with its Monte Carlo error.
+    """Hellinger distance between a plug-in density p and the predictive q, the mean over draws, with its error.
 
     H² = 1 − ∫√(p q) = 1 − E_m[√(p q) / m] with m = (p + q)/2, whose integrand lies in [0, 1], so that the error is
     bounded by 1/(2√n) whatever the dimension.

@@ -51,9 +51,7 @@ def clustering(
 
 
 @eqx.filter_jit
-def _mean_and_sd(
-    model: Mixture, rows: Rows, draws: AbstractParams
-) -> tuple[Float[Array, "N K"], Float[Array, "N K"]]:
+def _mean_and_sd(model: Mixture, rows: Rows, draws: AbstractParams) -> tuple[Float[Array, "N K"], Float[Array, "N K"]]:
     """Mean and sd over draws of the responsibilities, one draw at a time."""
 
     def add(moments, draw):

@@ -1,16 +1,16 @@
 """The verdict, its rules and every threshold, in one place.
 
-Statements that do not depend on labels come first: a posterior that did not converge is never used, predictive densities
-and partitions are compared next, and parameters, which need labels, last.
+Statements that do not depend on labels come first: a posterior that did not converge is never used, predictive
+densities and partitions are compared next, and parameters, which need labels, last.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from mixtures.bayes.nuts import MAX_RHAT
+from mixtures.bayes.nuts import MAX_RHAT, NUTSInfo
 from mixtures.bayes.posterior import Posterior
-from mixtures.bayes.vi import MAX_KHAT
+from mixtures.bayes.vi import MAX_KHAT, VIInfo
 from mixtures.compare.agreement import AgreementRow
 from mixtures.compare.densities import Density
 from mixtures.compare.partitions import Clustering
@@ -33,8 +33,8 @@ NOT_COMPARABLE = "not comparable"
 class Verdict:
     """What the comparison concludes, and why.
 
-    `level` is one of ``"agree"``, ``"agree in location, not in width"``, ``"disagree"``, ``"not comparable"``; `reasons`
-    are sentences, the deciding ones first.
+    `level` is one of ``"agree"``, ``"agree in location, not in width"``, ``"disagree"``, ``"not comparable"``;
+    `reasons` are sentences, the deciding ones first.
     """
 
     level: str
@@ -45,8 +45,8 @@ def judge(
     ml: EMFit,
     map_fit: EMFit,
     errors: StandardErrors,
-    vi: Posterior,
-    nuts: Posterior,
+    vi: Posterior[VIInfo],
+    nuts: Posterior[NUTSInfo],
     agreement: tuple[AgreementRow, ...],
     clustering: Clustering,
     density: Density,
@@ -66,7 +66,7 @@ def judge(
     return Verdict(LOCATION_ONLY if widths else AGREE, (*widths, found, *notes))
 
 
-def _obstacles(map_fit: EMFit, nuts: Posterior) -> list[str]:
+def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo]) -> list[str]:
     obstacles = []
     if not map_fit.status.is_estimate:
         obstacles.append(f"EM gave no MAP estimate: {map_fit.reason}")
@@ -75,7 +75,9 @@ def _obstacles(map_fit: EMFit, nuts: Posterior) -> list[str]:
     return obstacles
 
 
-def _labels(nuts: Posterior, agreement: tuple[AgreementRow, ...]) -> tuple[tuple[AgreementRow, ...], list[str]]:
+def _labels(
+    nuts: Posterior[NUTSInfo], agreement: tuple[AgreementRow, ...]
+) -> tuple[tuple[AgreementRow, ...], list[str]]:
     """The rows whose labels and chains may be trusted, and what was left out."""
     ambiguity = float(nuts.relabelling.ambiguity)
     if ambiguity > MAX_AMBIGUITY:
@@ -92,7 +94,8 @@ def _label_free(clustering: Clustering, density: Density) -> list[str]:
     distance, ari = density.hellinger["nuts"], clustering.ari["nuts"]
     if distance > MAX_HELLINGER:
         differences.append(
-            f"The MAP density is a Hellinger distance of {distance:.2f} from the posterior predictive (limit {MAX_HELLINGER})."
+            f"The MAP density is a Hellinger distance of {distance:.2f} from the posterior predictive "
+            f"(limit {MAX_HELLINGER})."
         )
     if ari < MIN_ARI:
         differences.append(f"MAP and posterior partitions differ: adjusted Rand index {ari:.2f} (limit {MIN_ARI}).")
@@ -113,16 +116,19 @@ def _widths(errors: StandardErrors, rows: tuple[AgreementRow, ...]) -> list[str]
         return []
     worst = max(off, key=lambda row: abs(np.log(row.width_ratio)))
     return [
-        f"{len(off)} of {len(rows)} standard errors differ from the posterior sd by more than a factor of 1.5; the worst is "
-        f"{worst.parameter}, whose standard error is {worst.width_ratio:.2f} of its posterior sd."
+        f"{len(off)} of {len(rows)} standard errors differ from the posterior sd by more than a factor of 1.5; the worst "
+        f"is {worst.parameter}, whose standard error is {worst.width_ratio:.2f} of its posterior sd."
     ]
 
 
 def _summary(rows: tuple[AgreementRow, ...], clustering: Clustering, density: Density) -> str:
-    where = f"every MAP lies within {max(abs(r.z) for r in rows):.2f} posterior sds of the posterior mean; " if rows else ""
+    where = (
+        f"every MAP lies within {max(abs(r.z) for r in rows):.2f} posterior sds of the posterior mean; " if rows else ""
+    )
     return (
         f"EM's MAP and NUTS agree in location: {where}the densities are a Hellinger distance of "
-        f"{density.hellinger['nuts']:.3f} apart and the partitions have adjusted Rand index {clustering.ari['nuts']:.2f}."
+        f"{density.hellinger['nuts']:.3f} apart and the partitions have adjusted Rand index "
+        f"{clustering.ari['nuts']:.2f}."
     )
 
 
@@ -130,13 +136,13 @@ def _maximum_likelihood(ml: EMFit) -> list[str]:
     return [f"Maximum likelihood: {ml.reason}"] if bool(ml.unbounded) or not ml.status.is_estimate else []
 
 
-def _variational(vi: Posterior, agreement: tuple[AgreementRow, ...], density: Density) -> list[str]:
+def _variational(vi: Posterior[VIInfo], agreement: tuple[AgreementRow, ...], density: Density) -> list[str]:
     if not vi.status.is_estimate:
         return [f"Variational inference is not to be used: {vi.reason}"]
     if vi.info.khat > MAX_KHAT:
         narrow = min(agreement, key=lambda row: row.vi_width_ratio)
         return [
-            f"The variational approximation is poor (Pareto k-hat {vi.info.khat:.2f}, limit {MAX_KHAT}): its narrowest sd, of "
-            f"{narrow.parameter}, is {narrow.vi_width_ratio:.2f} of NUTS's."
+            f"The variational approximation is poor (Pareto k-hat {vi.info.khat:.2f}, limit {MAX_KHAT}): its narrowest sd, "
+            f"of {narrow.parameter}, is {narrow.vi_width_ratio:.2f} of NUTS's."
         ]
     return [f"The variational approximation is usable (Pareto k-hat {vi.info.khat:.2f})."]

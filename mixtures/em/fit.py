@@ -1,7 +1,7 @@
 """`fit_em`: many starts, one honest result."""
 
 from collections import Counter
-from collections.abc import Callable
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -15,11 +15,11 @@ from mixtures._drivers import OnProgress, chunk_limits
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.em import step as em_step
-from mixtures.starts import random_starts
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
 from mixtures.model import Mixture
+from mixtures.starts import random_starts
 
 _LANE_LIMIT = 2**23  # rows × components × starts advanced at once; beyond it starts take turns
 
@@ -55,9 +55,11 @@ class EMFit(eqx.Module):
     starts: Starts
 
     @property
-    def status(self) -> Status | Array:
-        """The outcome: a `Status`, or the array of codes when the fit is traced or batched."""
-        return Status(int(self.status_code)) if _is_concrete_scalar(self.status_code) else self.status_code
+    def status(self) -> Status:
+        """The outcome; for a traced or batched fit the array of codes, which compare with `Status` members."""
+        return (
+            Status(int(self.status_code)) if _is_concrete_scalar(self.status_code) else cast(Status, self.status_code)
+        )
 
     @property
     def collapsed_starts(self) -> Int[Array, "*batch"]:
@@ -134,12 +136,12 @@ def fit_em(
     target = model if objective == "map" else model.without_prior()
 
     rows, states = _begin(target, rows_of_x, key, num_starts)
-    atol = jnp.asarray(atol, rows_of_x.dtype)
-    if is_traced(model, x, key, atol):
-        states = _advance(target, rows, states, atol, jnp.int32(max_steps))
+    tolerance = jnp.asarray(atol, rows_of_x.dtype)
+    if is_traced(model, x, key, tolerance):
+        states = _advance(target, rows, states, tolerance, jnp.int32(max_steps))
     else:
         for limit in chunk_limits(max_steps, on_progress):
-            states = _advance(target, rows, states, atol, jnp.int32(limit))
+            states = _advance(target, rows, states, tolerance, jnp.int32(limit))
             if not bool(jnp.any(states.status == Status.RUNNING)):
                 break
     fit = _finish(model, target, rows_of_x, rows, states)
@@ -232,7 +234,7 @@ def _explain_collapses(starts: Starts) -> list[str]:
     return sentences
 
 
-def _explain_one(starts: Starts, i: int, hits: int) -> str:
+def _explain_one(starts: Starts, i: np.integer, hits: int) -> str:
     ties, row = int(starts.collapse_ties[i]), int(starts.collapse_row[i])
     value = ", ".join(f"{v:g}" for v in np.asarray(starts.collapse_value[i]))
     times = "once" if hits == 1 else f"{hits} times"

@@ -57,7 +57,8 @@ def _judge(model, rows, params, objective, gain, last_gain, atol) -> Int[Array, 
     """Status after a step.
 
     Converged means that the *predicted remaining* gain is below `atol` nats, extrapolating the geometric decrease of
-    gains (Aitken; Böhning et al. 1994, eq. 4), not that one gain is small: slow EM takes many small steps far from the end.
+    gains (Aitken; Böhning et al. 1994, eq. 4), not that one gain is small: slow EM takes many small steps far from
+    the end.
     Collapsed means a variance below eps^(2/3) of the data's, where rounding (eps) starts to show in its third digit.
     """
     eps = jnp.finfo(objective.dtype).eps

@@ -9,7 +9,6 @@ from jaxtyping import Array, Float, Int, Real
 from mixtures._checks import as_rows, check_choice
 from mixtures.coordinates import Coordinates, hessian
 from mixtures.em.fit import EMFit
-from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
 _SMALLEST_CURVATURE = 1e-8  # smallest eigenvalue of the scaled information that still counts as definite
@@ -106,8 +105,8 @@ def _standard_errors(model: Mixture, fit: EMFit, x: Float[Array, "N D"]) -> Stan
             ~(curvature > _SMALLEST_CURVATURE),
             ~(gap < _LARGEST_GAP),
         ],
-        jnp.arange(1, 5),
-        0,
+        [jnp.int32(code) for code in range(1, 5)],
+        jnp.int32(0),
     )
     covariance = jnp.where(refusal == 0, covariance, jnp.nan)
     jacobian = jax.jacfwd(lambda u: model.family.estimates(coordinates.params(u)))(u)

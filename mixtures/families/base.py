@@ -22,7 +22,7 @@ class FreeEstimate(NamedTuple):
 
     name: str
     key: str
-    index: tuple[int, ...]
+    entry: tuple[int, ...]
     support: Literal["real", "positive", "unit interval"]
 
 
@@ -61,7 +61,9 @@ class AbstractFamily(eqx.Module):
         """Natural parameters in the frame's units, with log weights and all constants in the first column."""
 
     @abc.abstractmethod
-    def closed_form_m_step(self, prior: AbstractPrior, stats: Float[Array, "K P"], frame: Frame) -> AbstractParams | None:
+    def closed_form_m_step(
+        self, prior: AbstractPrior, stats: Float[Array, "K P"], frame: Frame
+    ) -> AbstractParams | None:
         """The maximiser of the expected log joint, or None where it has no closed form under this prior."""
 
     @abc.abstractmethod
@@ -72,7 +74,7 @@ class AbstractFamily(eqx.Module):
     def start_at(
         self, centres: Float[Array, "K D"], widths: Float[Array, " K"], x: Float[Array, "N D"]
     ) -> AbstractParams:
-        """Equal-weight components at `centres`, `widths` times as wide (in variance) as K of them could share the data."""
+        """Equal-weight components at `centres`, of `widths` times the variance with which K could share the data."""
 
     @abc.abstractmethod
     def locations(self, params: AbstractParams) -> Float[Array, "*batch K D"]:
@@ -87,9 +89,7 @@ class AbstractFamily(eqx.Module):
         """The entries of `estimates` that are free, each once, with a name to print."""
 
     @abc.abstractmethod
-    def marginal_densities(
-        self, params: AbstractParams, feature: int, grid: Float[Array, " G"]
-    ) -> Float[Array, " G"]:
+    def marginal_densities(self, params: AbstractParams, feature: int, grid: Float[Array, " G"]) -> Float[Array, " G"]:
         """Density of one feature's marginal at points of a grid."""
 
     @abc.abstractmethod

@@ -24,7 +24,9 @@ class CovarianceModel(abc.ABC):
         """Shape of the compact array."""
 
     @abc.abstractmethod
-    def expand(self, compact: Float[Array, "..."], num_components: int, num_features: int) -> Float[Array, "*batch K D D"]:
+    def expand(
+        self, compact: Float[Array, "..."], num_components: int, num_features: int
+    ) -> Float[Array, "*batch K D D"]:
         """Dense covariance matrices, (…, K, D, D); leading axes of `compact` (draws, starts) are kept."""
 
     @abc.abstractmethod
@@ -212,7 +214,9 @@ class Spherical(CovarianceModel):
 COVARIANCE_MODELS: dict[str, CovarianceModel] = {m.name: m for m in (Full(), Diagonal(), Tied(), Spherical())}
 
 
-def inverse_and_log_det(dense: Float[Array, "*batch D D"]) -> tuple[Float[Array, "*batch D D"], Float[Array, " *batch"]]:
+def inverse_and_log_det(
+    dense: Float[Array, "*batch D D"],
+) -> tuple[Float[Array, "*batch D D"], Float[Array, " *batch"]]:
     """Inverses and log determinants of positive definite matrices; NaN where a matrix is not."""
     if dense.shape[-1] == 1:
         return 1.0 / dense, jnp.log(dense[..., 0, 0])

@@ -139,7 +139,9 @@ class Gaussian(AbstractFamily):
         covariance = covariance * frame.scale[:, None] * frame.scale
         return counts, frame.loc + frame.scale * mean, covariance
 
-    def closed_form_m_step(self, prior: AbstractPrior, stats: Float[Array, "K P"], frame: Frame) -> GaussianParams | None:
+    def closed_form_m_step(
+        self, prior: AbstractPrior, stats: Float[Array, "K P"], frame: Frame
+    ) -> GaussianParams | None:
         """The mode of (weights, means, covariances) given expected statistics, for no prior and the conjugate one.
 
         μ_k = (n_k ȳ_k + κ m)/(n_k + κ);  Σ_k = [Λ + S_k + κ n_k/(κ + n_k) (ȳ_k − m)(ȳ_k − m)ᵀ]/(ν + n_k + D + 2)
@@ -179,7 +181,9 @@ class Gaussian(AbstractFamily):
     ) -> GaussianParams:
         """Equal weights, means at `centres`, covariance k the data's times K^(−2/D) `widths[k]`."""
         num_components, num_features = centres.shape
-        covariance = jnp.cov(x, rowvar=False).reshape(num_features, num_features) * num_components ** (-2.0 / num_features)
+        covariance = jnp.cov(x, rowvar=False).reshape(num_features, num_features) * num_components ** (
+            -2.0 / num_features
+        )
         dense = widths[:, None, None] * covariance
         weights = jnp.full(num_components, 1.0 / num_components, x.dtype)
         return GaussianParams(weights, centres, self.model.compress(dense), self.covariance)
@@ -208,9 +212,7 @@ class Gaussian(AbstractFamily):
         ]
         return weights + means + covariances
 
-    def marginal_densities(
-        self, params: AbstractParams, feature: int, grid: Float[Array, " G"]
-    ) -> Float[Array, " G"]:
+    def marginal_densities(self, params: AbstractParams, feature: int, grid: Float[Array, " G"]) -> Float[Array, " G"]:
         """Mixture of the components' normal marginals."""
         params = cast(GaussianParams, params)
         scale = jnp.sqrt(params.covariances[:, feature, feature])

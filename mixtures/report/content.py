@@ -28,6 +28,8 @@ _MOST_TIES = 100
 _MOST_MODES = 100
 _MOST_ROWS = 400  # rows whose responsibilities are written out
 _SAME_MODE = 1e-3  # nats between starts that found the same mode
+# What a row of the agreement table may still say when chains disagree.
+_WITHOUT_NUTS = {"parameter", "map", "se", "vi_mean", "vi_sd", "map_interval", "vi_interval", "rhat", "ess"}
 _PACKAGES = ("jax", "numpyro", "arviz", "numpy", "scipy")
 
 
@@ -214,7 +216,7 @@ def _withhold_nuts(value: dict) -> None:
     for summary in fit["invariants"].values():
         _blank(summary, "mean", "sd", "mcse")
     for row in value["agreement"]:
-        _blank(row, "nuts_mean", "nuts_sd", "nuts_mcse", "nuts_interval", "z", "width_ratio", "overlap")
+        _blank(row, *(set(row) - _WITHOUT_NUTS))
     _blank(clustering["responsibilities"], "nuts", "nuts_sd")
     _blank(density, "nuts", "nuts_band")
     for distance in _distances(value):

@@ -1,13 +1,15 @@
 """The report's figures, each drawn in two widths: for a desktop's text column and for a phone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
 from mixtures.compare.comparison import Comparison
 from mixtures.report import plots_chains, plots_data, plots_fits
 from mixtures.report.svg import Drawing, drawing_style, to_svg
+from mixtures.report.words import short
 
+_LONGEST_NAME = 10  # of a column, in figures
 _WIDTHS = {"wide": 720, "narrow": 350}  # CSS pixels
 
 
@@ -21,6 +23,9 @@ class Picture:
 
 def pictures(value: dict, comparison: Comparison) -> dict[str, Picture]:
     """Draw every figure of the report, by name, from the content `value` of `comparison`."""
+    columns = [short(name, _LONGEST_NAME) for name in comparison.data.columns]
+    comparison = replace(comparison, data=replace(comparison.data, columns=tuple(columns)))
+    value = value | {"data": value["data"] | {"columns": columns}}
     drawings = [
         plots_data.density(value, comparison),
         plots_fits.intervals(value, comparison),

@@ -69,7 +69,7 @@ def _forest(ax: Axes, group: Rows) -> None:
     """One strip for each parameter of a group; means, which lie far apart, as distances from their MAP."""
     first = group[0][0]
     from_map = first.free.key == "means" and all(row["map"] is not None for _, row in group)
-    ax.set_title(f"{first.group}, from the MAP" if from_map else first.group)
+    ax.set_title(f"{first.group} − MAP" if from_map else first.group)
     labels = []
     for i, (parameter, row) in enumerate(group):
         origin = row["map"] if from_map else 0.0
@@ -98,7 +98,7 @@ def _maybe_logarithmic(ax: Axes, group: Rows) -> None:
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=8))
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.set_title(f"{group[0][0].group}, logarithmic")
+        ax.set_title(f"{group[0][0].group} (log scale)")
 
 
 def _intervals_alt(rows: Rows) -> str:

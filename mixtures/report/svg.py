@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ _STYLE: dict[Any, Any] = {
     "grid.linewidth": 0.6,
     "lines.solid_capstyle": "round",
     "path.simplify": False,
+    "text.parse_math": False,  # a column may be called "a$b$"
     "legend.frameon": False,
     "legend.fontsize": 11,
 }
@@ -110,7 +112,9 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
         Text for people who do not see the figure.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has the glyph; only widths are guessed
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(buffer.getvalue())
     references = {r for e in root.iter() for v in e.attrib.values() for r in re.findall(r"(?:url\(|^)#([\w-]+)", v)}
     view_box = root.get("viewBox", "")

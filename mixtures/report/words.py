@@ -40,10 +40,13 @@ def _named(free: FreeEstimate, columns: Sequence[str]) -> Parameter:
 
 
 def _title(kind: str, who: str, features: list[str]) -> str:
-    title = ", ".join([f"{kind} {who.removeprefix('component ')}", *features[:1]]) + "".join(
-        f" × {f}" for f in features[1:]
-    )
-    return title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
+    which = f"{kind} {who.removeprefix('component ')}"
+    return short(", ".join([which, *features[:1]]) + "".join(f" × {f}" for f in features[1:]))
+
+
+def short(text: str, most: int = _LONGEST_TITLE) -> str:
+    """The text, cut to what a figure has room for."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def by_group[T](items: Iterable[T], group_of: Callable[[T], str]) -> dict[str, list[T]]:

@@ -23,10 +23,17 @@ def known_moments(model, x):
     """Posterior mean of μ and of σ² of normal data (Gelman et al. 2013, section 3.3)."""
     n, mean, prior = len(x), x.mean(), model.prior
     kappa, dof = float(prior.shrinkage), float(prior.dof)
-    scale = float(prior.scale[0, 0]) + ((x - mean) ** 2).sum() + kappa * n / (kappa + n) * (mean - float(prior.mean[0])) ** 2
+    scale = (
+        float(prior.scale[0, 0])
+        + ((x - mean) ** 2).sum()
+        + kappa * n / (kappa + n) * (mean - float(prior.mean[0])) ** 2
+    )
     dof += n
     location = (kappa * float(prior.mean[0]) + n * mean) / (kappa + n)
-    return {"means": (location, np.sqrt(scale / (dof - 2) / (kappa + n))), "covariances": (scale / (dof - 2), scale / (dof - 2) * np.sqrt(2 / (dof - 4)))}
+    return {
+        "means": (location, np.sqrt(scale / (dof - 2) / (kappa + n))),
+        "covariances": (scale / (dof - 2), scale / (dof - 2) * np.sqrt(2 / (dof - 4))),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +95,7 @@ def test_too_few_draws_are_not_converged(single):
 
 
 def test_datatree_round_trip(single, nuts, tmp_path):
-    model, x = single
+    _, x = single
     tree = nuts.to_datatree(x)
     assert {"posterior", "sample_stats", "log_likelihood", "observed_data"} <= set(tree.children)
     assert dict(tree["posterior"].sizes) == {"chain": 4, "draw": 1000, "component": 1, "feature": 1, "feature_2": 1}

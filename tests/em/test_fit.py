@@ -319,4 +319,6 @@ def test_wrong_arguments(change, message, monkeypatch):
     monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
     arguments = {"x": np.arange(10.0), "key": KEY} | change
     with pytest.raises(ValueError, match=message):
-        mx.fit_em(mx.Mixture(mx.Gaussian(), 2), arguments.pop("x"), objective=arguments.pop("objective", "ml"), **arguments)
+        mx.fit_em(
+            mx.Mixture(mx.Gaussian(), 2), arguments.pop("x"), objective=arguments.pop("objective", "ml"), **arguments
+        )

@@ -94,7 +94,9 @@ def log_joint_of_series(x, weights, means, dense):
     variances = dense[:, 0, 0]
     lam = np.var(x, ddof=1) / 9
     on_means = stats.norm(x.mean(), np.sqrt(variances / 0.01)).logpdf(means[:, 0]).sum()
-    return log_likelihood(x, weights, means, dense) + on_means + stats.invgamma(1.5, scale=lam / 2).logpdf(variances).sum()
+    return (
+        log_likelihood(x, weights, means, dense) + on_means + stats.invgamma(1.5, scale=lam / 2).logpdf(variances).sum()
+    )
 
 
 def numerical_hessian(function, at, steps):
@@ -150,7 +152,8 @@ def altered(**changes):
 def test_a_weight_on_the_boundary_is_refused(weight):
     x = load("acidity").values
     assert_refused(
-        altered(weights=[1 - weight, weight], means=[[x.mean()], [x.max()]], compact=[[x.var()]]), "weight is on the boundary"
+        altered(weights=[1 - weight, weight], means=[[x.mean()], [x.max()]], compact=[[x.var()]]),
+        "weight is on the boundary",
     )
 
 

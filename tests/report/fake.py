@@ -133,7 +133,7 @@ def without_map(comparison: Comparison) -> Comparison:
 
 def poor_vi(comparison: Comparison) -> Comparison:
     """The same with heavy-tailed importance weights."""
-    weights = jax.random.pareto(jax.random.key(0), 0.4, (DRAWS,))
+    weights = jnp.log(jax.random.pareto(jax.random.key(0), 0.4, (DRAWS,)))
     return _again(comparison, vi=eqx.tree_at(lambda p: p.info.log_weights, comparison.vi, weights))
 
 

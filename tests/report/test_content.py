@@ -35,7 +35,7 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(scope="module", params=CASES)
 def value(request):
     return content(CASES[request.param]())
 

@@ -1,0 +1,73 @@
+"""Monte Carlo distances against closed forms and quadrature."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+import mixtures as mx
+from mixtures.compare.densities import hellinger, plug_in_curves, predictive_curves
+
+
+def normal(mean, sd):
+    return mx.GaussianParams(jnp.ones(1), jnp.array([[mean]]), jnp.array([[[sd**2]]]), "full")
+
+
+def stack(*params):
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *params)
+
+
+MODEL = mx.Mixture(mx.Gaussian(), 1)
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize(("shift", "sd"), [(0.5, 1.0), (2.0, 1.0), (1.0, 3.0)])
+def test_hellinger_of_two_normals(shift, sd):
+    """H² = 1 − √(2 σ τ / (σ² + τ²)) exp(−δ² / 4(σ² + τ²))."""
+    exact = np.sqrt(1 - np.sqrt(2 * sd / (1 + sd**2)) * np.exp(-(shift**2) / (4 * (1 + sd**2))))
+    distance, error = hellinger(MODEL, normal(0.0, 1.0), stack(normal(shift, sd)), KEY)
+    assert error < 0.02
+    assert abs(distance - exact) < 4 * error
+
+
+def test_hellinger_to_a_predictive_by_quadrature():
+    draws = stack(normal(-1.0, 1.0), normal(2.0, 0.5), normal(0.0, 2.0))
+    grid = np.linspace(-15, 15, 20001)
+    p = norm.pdf(grid, 0.3, 1.2)
+    q = (norm.pdf(grid, -1.0, 1.0) + norm.pdf(grid, 2.0, 0.5) + norm.pdf(grid, 0.0, 2.0)) / 3
+    exact = np.sqrt(1 - np.trapezoid(np.sqrt(p * q), grid))
+    distance, error = hellinger(MODEL, normal(0.3, 1.2), draws, KEY)
+    assert abs(distance - exact) < 4 * error
+
+
+def test_a_density_is_at_no_distance_from_itself():
+    distance, _ = hellinger(MODEL, normal(1.0, 2.0), stack(normal(1.0, 2.0)), KEY)
+    assert distance < 1e-6
+
+
+def test_distance_does_not_depend_on_labels(blobs):
+    model = mx.Mixture.for_data(blobs, 2)
+    fit = mx.fit_em(model, blobs, key=KEY, num_starts=4)
+    swapped = model.family.permute(fit.params, jnp.array([1, 0]))
+    assert hellinger(model, fit.params, stack(swapped, fit.params), KEY)[0] < 1e-6
+
+
+def test_marginal_curves_are_densities_and_average_the_draws():
+    params = mx.GaussianParams(
+        jnp.array([0.3, 0.7]),
+        jnp.array([[0.0, 1.0], [4.0, -1.0]]),
+        jnp.array([[[1.0, 0.5], [0.5, 2.0]], [[0.5, 0.0], [0.0, 1.0]]]),
+        "full",
+    )
+    model = mx.Mixture(mx.Gaussian(), 2)
+    grid = jnp.tile(jnp.linspace(-12.0, 14.0, 2001), (2, 1))
+    curves = plug_in_curves(model, params, grid)
+    np.testing.assert_allclose(np.trapezoid(curves, grid, axis=1), 1.0, atol=1e-6)
+    by_hand = 0.3 * norm.pdf(grid[1], 1.0, np.sqrt(2.0)) + 0.7 * norm.pdf(grid[1], -1.0, 1.0)
+    np.testing.assert_allclose(curves[1], by_hand, rtol=1e-9)
+    shifted = eqx.tree_at(lambda p: p.means, params, params.means + 1.0)
+    means, bands = predictive_curves(model, stack(params, shifted), grid)
+    np.testing.assert_allclose(means, (curves + plug_in_curves(model, shifted, grid)) / 2, rtol=1e-9)
+    assert bool((bands[:, 0] <= means + 1e-12).all() and (bands[:, 1] >= means - 1e-12).all())

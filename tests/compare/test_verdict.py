@@ -1,0 +1,91 @@
+"""Every rule of the verdict: a case that triggers it and one that does not."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from mixtures import Status
+from mixtures.compare.verdict import AGREE, DISAGREE, LOCATION_ONLY, NOT_COMPARABLE, judge
+
+
+def row(**changes):
+    values = {"parameter": "means[1, x]", "z": 0.1, "width_ratio": 0.95, "vi_width_ratio": 0.9, "rhat": 1.001}
+    return SimpleNamespace(**(values | changes))
+
+
+def case(**changes):
+    """A comparison in which everything agrees, with changes by dotted name."""
+    parts = {
+        "ml": SimpleNamespace(unbounded=False, status=Status.CONVERGED, reason="fine"),
+        "map_fit": SimpleNamespace(status=Status.CONVERGED, reason="fine"),
+        "errors": SimpleNamespace(refused=False, reason=""),
+        "vi": SimpleNamespace(status=Status.CONVERGED, reason="fine", info=SimpleNamespace(khat=0.3)),
+        "nuts": SimpleNamespace(status=Status.CONVERGED, reason="fine", relabelling=SimpleNamespace(ambiguity=0.0)),
+        "agreement": (row(), row(parameter="weights[1]")),
+        "clustering": SimpleNamespace(ari={"nuts": 0.95}),
+        "density": SimpleNamespace(hellinger={"nuts": 0.05}),
+    }
+    for name, value in changes.items():
+        head, _, rest = name.partition("__")
+        target = parts
+        while rest:
+            target = target[head] if isinstance(target, dict) else getattr(target, head)
+            head, _, rest = rest.partition("__")
+        if isinstance(target, dict):
+            target[head] = value
+        else:
+            setattr(target, head, value)
+    return judge(**parts)
+
+
+def test_all_agree():
+    verdict = case()
+    assert verdict.level == AGREE
+    assert "agree in location" in verdict.reasons[0]
+
+
+RULES = {
+    "NUTS not converged": ({"nuts__status": Status.NOT_CONVERGED, "nuts__reason": "R-hat 1.3"}, NOT_COMPARABLE, "NUTS did not converge: R-hat 1.3"),
+    "no MAP": ({"map_fit__status": Status.DEGENERATE}, NOT_COMPARABLE, "EM gave no MAP estimate"),
+    "MAP cut short": ({"map_fit__status": Status.MAX_STEPS}, NOT_COMPARABLE, "EM gave no MAP estimate"),
+    "densities differ": ({"density__hellinger__nuts": 0.3}, DISAGREE, "Hellinger distance of 0.30"),
+    "partitions differ": ({"clustering__ari__nuts": 0.5}, DISAGREE, "adjusted Rand index 0.50"),
+    "locations differ": ({"agreement": (row(z=-1.4),)}, DISAGREE, "means[1, x] is -1.40 posterior sds"),
+    "widths differ": ({"agreement": (row(width_ratio=0.4),)}, LOCATION_ONLY, "0.40 of its posterior sd"),
+    "too wide": ({"agreement": (row(width_ratio=2.0),)}, LOCATION_ONLY, "2.00 of its posterior sd"),
+    "no standard errors": ({"errors__refused": True, "errors__reason": "a saddle"}, LOCATION_ONLY, "no standard errors"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rule(name):
+    changes, level, reason = RULES[name]
+    verdict = case(**changes)
+    assert verdict.level == level
+    assert reason in verdict.reasons[0]
+
+
+NOTES = {
+    "unbounded": ({"ml__unbounded": True, "ml__reason": "13 tied rows"}, "Maximum likelihood: 13 tied rows"),
+    "ML degenerate": ({"ml__status": Status.DEGENERATE, "ml__reason": "all collapsed"}, "Maximum likelihood: all collapsed"),
+    "VI failed": ({"vi__status": Status.NON_FINITE, "vi__reason": "no ELBO"}, "Variational inference is not to be used: no ELBO"),
+    "VI poor": ({"vi__info__khat": 0.9}, "approximation is poor (Pareto k-hat 0.90"),
+    "VI usable": ({}, "approximation is usable"),
+    "labels ambiguous": ({"nuts__relabelling__ambiguity": 0.3, "agreement": (row(z=9.0),)}, "labels are ambiguous (30%)"),
+    "one chain astray": ({"agreement": (row(), row(parameter="weights[2]", rhat=1.2, z=9.0))}, "Chains disagree about weights[2]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTES)
+def test_note_does_not_change_the_level(name):
+    changes, note = NOTES[name]
+    verdict = case(**changes)
+    assert verdict.level == AGREE
+    assert any(note in reason for reason in verdict.reasons)
+
+
+def test_an_unconverged_posterior_is_never_a_truth():
+    """Whatever else differs, nothing is concluded from chains that disagree."""
+    verdict = case(nuts__status=Status.NOT_CONVERGED, density__hellinger__nuts=0.9, clustering__ari__nuts=0.0)
+    assert verdict.level == NOT_COMPARABLE
+    assert not any("Hellinger" in reason for reason in verdict.reasons)
