@@ -16,7 +16,7 @@ from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
 _MAX_ROUNDS = 20
-_BLOCK_ELEMENTS = 2**22  # draws × rows × components whose responsibilities are held at once
+_BLOCK_ELEMENTS = 2**17  # draws × rows × components whose responsibilities are held at once: they should fit a cache
 
 
 class Relabelling(eqx.Module):

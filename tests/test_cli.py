@@ -242,6 +242,15 @@ def test_numbers_of_chains_that_disagree_are_withheld(run, engines):
     assert line.split()[-4:-2] == ["–", "–"], "no mean and no z, but R-hat and ESS"
 
 
+def test_long_names_never_cost_a_number(run, engines):
+    column = "a_column_whose_name_somebody_made_very_long_indeed"
+    engines.outcome = fake.renamed(fake.series(), column)
+    _, output, _ = run("compare", SERIES, "-k", "3")
+    assert "…" not in output
+    line = next(line for line in output.splitlines() if line.startswith(f"covariances[1, {column}, {column}]"))
+    assert line.count("±") == 3
+
+
 def test_options_reach_the_engines(run, engines):
     run("compare", SERIES, "--covariance", "spherical", "--seed", "7", "--guide", "laplace", "--chains", "2")
     called = engines.called
@@ -291,7 +300,7 @@ def test_help_has_examples_exit_codes_and_true_defaults(run):
     assert inspect.signature(fit_em).parameters["num_starts"].default == defaults["num_starts"] == 64
     assert "\n    mixtures compare heights.tsv --covariance tied --quick\n" in output, "examples are not run together"
     assert "\n    mixtures fit timeseries.csv --components 3\n" in run("fit", "--help")[1]
-    assert run("--version")[1] == "mixtures 0.1.0\n"
+    assert run("--version")[1] == f"mixtures {mx.__version__}\n"
 
 
 def test_output_survives_a_terminal_without_its_letters(engines, monkeypatch):

@@ -16,7 +16,8 @@ LAYERS = [
     {"em", "bayes"},
     {"compare"},
     {"report"},
-    {"cli", "_console", "sklearn", "__main__"},
+    {"cli", "sklearn"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 ALLOWED = {("compare", "report")}  # a comparison saves itself, importing the report when asked to

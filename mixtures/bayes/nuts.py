@@ -134,7 +134,7 @@ def _kernel_for(model: Mixture, rows: Rows, target: Float[Array, ""], num_warmup
 
     def start(key: Key[Array, ""], u: Float[Array, " d"]) -> HMCState:
         # NumPyro's annotation says float, but a traced target is what keeps a new one from recompiling.
-        return init(u, num_warmup=num_warmup, target_accept_prob=cast(float, target), dense_mass=True, rng_key=key)
+        return init(u, num_warmup=num_warmup, target_accept_prob=cast(float, target), rng_key=key)
 
     return coordinates, start, sample
 

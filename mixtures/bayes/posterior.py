@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from xarray import DataTree
 
 _POINTWISE_LIMIT = 2**25  # draws × rows of log-likelihood written to a DataTree (256 MB)
-_BLOCK_ELEMENTS = 2**22
+_BLOCK_ELEMENTS = 2**17  # draws × rows × components worked on at once: they should fit a cache
 
 
 class AbstractInfo(eqx.Module):

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -23,7 +22,8 @@ if TYPE_CHECKING:
 
 
 _MOST_ROWS = 60  # parameters printed; the report has all of them
-_PLAIN_WIDTH = 100  # of output that does not go to a terminal
+_TEXT_WIDTH = 100  # of sentences; longer lines are hard to read
+_TABLE_WIDTH = 400  # away from a terminal, where a table is better wide than broken
 _FILES = {
     "report.html": "the report; open it in a browser",
     "report.json": "the same numbers, for programs",
@@ -36,8 +36,8 @@ _STYLES = {"agree": "bold green", "disagree": "bold red"}
 
 def make_console(stderr: bool = False) -> Console:
     """A console as wide as its terminal; away from a terminal, wide enough not to break tables."""
-    console = Console(stderr=stderr, highlight=False, soft_wrap=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_PLAIN_WIDTH)
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_TABLE_WIDTH)
 
 
 class Stages:
@@ -105,7 +105,7 @@ def _say_prior(prior: dict[str, object]) -> str:
 def show_comparison(console: Console, result: "Comparison") -> None:
     """Print every parameter under all engines, then the fits in words, then the verdict with its reasons."""
     sound = result.nuts.status.is_estimate
-    columns = ("Parameter", "MAP ± SE", "VI mean ± sd", "NUTS mean ± sd", "z", "R-hat", "ESS")
+    columns = ("Parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "z", "R-hat", "ESS")
     rows = [
         (
             row.parameter,
@@ -138,7 +138,7 @@ def show_fits(console: Console, model: "Mixture", data: "Data", fits: Fits) -> N
         (
             free.name,
             *(
-                _plus_minus(float(values[free.key][free.index]), float(errors.values[free.key][free.index]))
+                _plus_minus(float(values[free.key][free.entry]), float(errors.values[free.key][free.entry]))
                 for values, (_, errors) in zip(estimates, fits.values(), strict=True)
             ),
         )
@@ -166,14 +166,15 @@ def _relative(folder: Path) -> Path:
 
 
 def _print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
-        table.add_column(column, justify="right" if i else "left", no_wrap=not console.is_terminal)
+        table.add_column(column, justify="right" if i else "left", overflow="fold")
     for row in rows[:_MOST_ROWS]:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
     if len(rows) > _MOST_ROWS:
         console.print(f"… and {len(rows) - _MOST_ROWS} more parameters, which the written files have.")
+    console.print()
 
 
 def _say_log_likelihood(fit: "EMFit") -> str:
@@ -186,7 +187,8 @@ def _print_item(console: Console, name: str, *sentences: str) -> None:
 
 def _print_wrapped(console: Console, text: str, start: str = "", bold: int = 0) -> None:
     """Print text with its later lines indented and no spaces at their ends; its first `bold` characters are bold."""
-    lines = textwrap.wrap(text, console.width, initial_indent=start, subsequent_indent="   ", break_long_words=False)
+    width = min(console.width, _TEXT_WIDTH)
+    lines = textwrap.wrap(text, width, initial_indent=start, subsequent_indent="   ", break_long_words=False)
     styled = Text("\n".join(lines))
     styled.stylize("bold", 0, bold)
     console.print(styled, soft_wrap=True)

@@ -37,9 +37,9 @@ def content(comparison: Comparison) -> dict:
     """Everything a report says, as plain values: NaN and infinity are None, arrays nested lists.
 
     Components are in canonical order. Where NUTS did not converge nothing averaged over its chains appears: those
-    entries are None, and ``fits.nuts.reason`` says why; its diagnostics stay.
+    entries are None, and ``fits.nuts.reason`` says why; its diagnostics stay. The same goes for VI.
     """
-    c, nuts = comparison, _nuts(comparison.nuts)
+    c = comparison
     value = {
         "schema": SCHEMA,
         "data": _data(c.data),
@@ -50,7 +50,12 @@ def content(comparison: Comparison) -> dict:
             "num_parameters": c.model.num_parameters(len(c.data.columns)),
             "prior": c.model.prior.describe(),
         },
-        "fits": {"ml": _em(c, c.ml), "map": _em(c, c.map) | _standard_errors(c), "vi": _vi(c.vi), "nuts": nuts},
+        "fits": {
+            "ml": _em(c, c.ml),
+            "map": _em(c, c.map) | _standard_errors(c),
+            "vi": _vi(c.vi),
+            "nuts": _nuts(c.nuts),
+        },
         "agreement": [asdict(row) for row in c.agreement],
         "clustering": _clustering(c.clustering),
         "density": _density(c.density),
@@ -58,8 +63,9 @@ def content(comparison: Comparison) -> dict:
         "timings": c.timings,
         "run": {"precision": str(np.asarray(c.map.log_likelihood).dtype), "versions": _versions()},
     }
-    if nuts["status"] != Status.CONVERGED.label:
-        _withhold_nuts(value)
+    for engine in ("vi", "nuts"):
+        if value["fits"][engine]["status"] != Status.CONVERGED.label:
+            _withhold(value, engine)
     if value["fits"]["map"]["estimates"] is None:
         _withhold_map(value)
     return _plain(value)
@@ -209,18 +215,19 @@ def _density(density: Density) -> dict:
     return {"hellinger": dict(density.hellinger), "hellinger_mcse": dict(density.hellinger_mcse), **pictures}
 
 
-def _withhold_nuts(value: dict) -> None:
-    """Take out whatever is an average over chains that disagree."""
-    fit, clustering, density = value["fits"]["nuts"], value["clustering"], value["density"]
-    _blank(fit, "estimates", "sd", "mcse")
+def _withhold(value: dict, engine: str) -> None:
+    """Take out what VI or NUTS would say of the posterior: it did not converge, or its chains disagree."""
+    fit, density = value["fits"][engine], value["density"]
+    _blank(fit, "estimates", "sd", *({"mcse"} & set(fit)))
     for summary in fit["invariants"].values():
-        _blank(summary, "mean", "sd", "mcse")
+        _blank(summary, *({"mean", "sd", "mcse"} & set(summary)))
     for row in value["agreement"]:
-        _blank(row, *(set(row) - _WITHOUT_NUTS))
-    _blank(clustering["responsibilities"], "nuts", "nuts_sd")
-    _blank(density, "nuts", "nuts_band")
+        _blank(row, *(key for key in row if key.startswith(engine) or (engine == "nuts" and key not in _WITHOUT_NUTS)))
+    shares = value["clustering"]["responsibilities"]
+    for pictures in (shares, density):
+        _blank(pictures, *(key for key in pictures if key.startswith(engine)))
     for distance in _distances(value):
-        _blank(distance, "nuts")
+        _blank(distance, engine)
 
 
 def _withhold_map(value: dict) -> None:

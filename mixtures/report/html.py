@@ -201,7 +201,7 @@ def _table(value: dict, comparison: Comparison) -> dict[str, list[dict]]:
     ml, chains = value["fits"]["ml"]["estimates"], value["fits"]["nuts"]["num_chains"]
     rows = []
     for p, row in zip(parameters(comparison.model, comparison.data.columns), value["agreement"], strict=True):
-        from_ml = None if ml is None else np.asarray(ml[p.free.key], float)[p.free.index]
+        from_ml = None if ml is None else np.asarray(ml[p.free.key], float)[p.free.entry]
         words = "; ".join([*doubts(row["rhat"], row["ess"], chains), *_remarks(row)])
         rows.append(row | {"group": p.group, "label": p.label, "ml": from_ml, "words": words})
     return by_group(rows, lambda row: row["group"])

@@ -109,7 +109,7 @@ def _quantities(value: dict, comparison: Comparison) -> dict[str, np.ndarray]:
     rhat = np.asarray([row["rhat"] or 0.0 for row in value["agreement"]])
     every = parameters(model, comparison.data.columns)
     for i in np.sort(np.argsort(-rhat, kind="stable")[: _MOST_PANELS - len(found)]):
-        found[every[i].title] = np.asarray(estimates[every[i].free.key][(..., *every[i].free.index)])
+        found[every[i].title] = np.asarray(estimates[every[i].free.key][(..., *every[i].free.entry)])
     return found
 
 

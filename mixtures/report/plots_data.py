@@ -14,7 +14,7 @@ from mixtures.report.words import number
 
 _MOST_FEATURES = 4
 _MOST_POINTS = 3000  # of all pairs together
-_MOST_STEMS = 400
+_MOST_STEMS = 400  # besides those of the most frequent values
 _MOST_BARS = 60  # rows shown in the responsibilities figure
 _MOST_PANELS = 6
 _ELLIPSE = np.sqrt(-2 * np.log(0.11))  # radius that holds 89 % of a two-dimensional Gaussian
@@ -43,7 +43,9 @@ def _series(value: dict, comparison: Comparison) -> Drawing:
         legend(figure, _shown(value))
         return figure
 
-    return Drawing("density", _density_alt(value), draw)
+    distinct = value["data"]["distinct_rows"]
+    note = f" Of {distinct} distinct values {_MOST_STEMS} have a stem." if distinct > _MOST_STEMS else ""
+    return Drawing("density", _density_alt(value), draw, note)
 
 
 def _map_means(value: dict) -> list[list[float]]:
@@ -88,7 +90,7 @@ def _stems(ax: Axes, x: np.ndarray) -> None:
     """How often each value occurs, the most frequent ones named."""
     values, counts = np.unique(x, return_counts=True)
     order = np.argsort(-counts, kind="stable")
-    shown = order[:_MOST_STEMS]
+    shown = np.union1d(order[:20], np.linspace(0, len(values) - 1, min(len(values), _MOST_STEMS)).astype(int))
     ax.vlines(values[shown], 0, counts[shown], color=INK, linewidth=1.2, alpha=0.75)
     for i in order[:2]:
         if counts[i] > 2:
@@ -97,7 +99,7 @@ def _stems(ax: Axes, x: np.ndarray) -> None:
                 f"{counts[i]} × {values[i]:g}", (values[i], counts[i]), xytext=(-5 if left else 5, 0), va="top",
                 textcoords="offset points", ha="right" if left else "left", fontsize=11, color=INK,
             )  # fmt: skip
-    ax.set_ylim(0, counts.max() * 1.05)
+    ax.set_ylim(0, max(3, counts.max()) * 1.05)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.set_ylabel("rows", rotation=0, ha="right", va="center")
@@ -135,7 +137,7 @@ def _pairs(value: dict, comparison: Comparison) -> Drawing:
 def _scatter(ax: Axes, value: dict, x: np.ndarray, a: int, b: int) -> None:
     # Strokes of no length with round ends: dots at a sixth of the size that markers would take in the page.
     dots = [np.column_stack([column, column, np.full(len(x), np.nan)]).ravel() for column in (x[:, a], x[:, b])]
-    ax.plot(*dots, color=INK, alpha=0.4, linewidth=4 if len(x) < 500 else 2.5)
+    ax.plot(*dots, color=INK, alpha=0.4, linewidth=3 if len(x) < 500 else 2)
     for name in _shown(value):
         estimates = value["fits"][name]["estimates"]
         for mean, covariance in zip(estimates["means"], estimates["covariances"], strict=True):

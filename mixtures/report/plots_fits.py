@@ -12,6 +12,7 @@ from mixtures.report.words import Parameter, by_group, fixed, number, parameters
 
 _MOST_PARAMETERS = 48
 _LOG_RANGE = 20.0  # largest over smallest estimate, beyond which positive parameters get a logarithmic axis
+_LABELLED_MODES = 5  # with more of them only the best one is labelled
 _ROW, _OFFSET = 34, 0.24
 
 Rows = list[tuple[Parameter, dict]]
@@ -81,7 +82,11 @@ def _forest(ax: Axes, group: Rows) -> None:
                 ax.plot(
                     centre - origin, i + offset, engine.marker, color=engine.colour, markersize=6, markeredgecolor=PAPER
                 )
-        labels.append(parameter.label.removeprefix("component ") + (f"  ({number(origin)})" if from_map else ""))
+        labels.append(
+            parameter.label.removeprefix("component ").removesuffix(" components")
+            + (f"  ({number(origin)})" if from_map else "")
+        )
+    ax.xaxis.set_major_locator(MaxNLocator(4))
     if first.free.support == "positive":
         _maybe_logarithmic(ax, group)
     ax.set_yticks(range(len(group)), labels)
@@ -143,7 +148,7 @@ def _modes(ax: Axes, modes: list[dict]) -> None:
     ax.plot(at[1:], hits[1:], "o", color=EM, markerfacecolor=PAPER, markersize=7, clip_on=False)
     ax.plot(at[:1], hits[:1], "o", color=EM, markersize=8, clip_on=False)
     span = max(at[0] - at[-1], 1.0)
-    for mode in modes[:2]:
+    for mode in modes[: 2 if len(modes) <= _LABELLED_MODES else 1]:
         left = mode["objective"] < at[0] - span / 2
         ax.annotate(
             f"{fixed(mode['objective'], 2)}, {mode['hits']} ×", (mode["objective"], mode["hits"]), va="center",

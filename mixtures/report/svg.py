@@ -48,6 +48,7 @@ class Drawing:
 _LONG_PATH = 400  # characters; a tenth of a pixel is enough in curves, not in markers
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
+    "svg.hashsalt": "mixtures",  # the same figure is written the same way twice
     "font.size": 12,
     "axes.titlesize": 12,
     "axes.labelsize": 12,

@@ -28,7 +28,7 @@ def parameters(model: Mixture, columns: Sequence[str]) -> list[Parameter]:
 
 
 def _named(free: FreeEstimate, columns: Sequence[str]) -> Parameter:
-    component, *features = free.index
+    component, *features = free.entry
     who = "all components" if "[all, " in free.name else f"component {component + 1}"
     # One feature needs no name, and a spherical component has one variance for all of them.
     named = [columns[d] for d in features] if len(columns) > 1 and "," in free.name else []
@@ -75,7 +75,10 @@ def numbers(value: object, digits: int = 4) -> str:
 
 def fixed(value: float | None, decimals: int) -> str:
     """A number with a fixed number of decimals, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{decimals}f}".replace("-", "−")
+if value is None:
+        return "–"
+    text = f"{value:.{decimals}f}"
+    return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 
 def plus_minus(value: float | None, error: float | None) -> str:

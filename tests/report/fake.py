@@ -137,6 +137,12 @@ def poor_vi(comparison: Comparison) -> Comparison:
     return _again(comparison, vi=eqx.tree_at(lambda p: p.info.log_weights, comparison.vi, weights))
 
 
+def without_vi(comparison: Comparison) -> Comparison:
+    """The same with a variational fit that came to nothing."""
+    vi = jax.tree.map(lambda leaf: leaf * jnp.nan if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, comparison.vi)
+    return _again(comparison, vi=eqx.tree_at(lambda p: p.model, vi, comparison.model))
+
+
 def renamed(comparison: Comparison, *columns: str) -> Comparison:
     """The same data under other column names."""
     return _again(replace(comparison, data=replace(comparison.data, columns=columns)))

@@ -31,6 +31,7 @@ CASES = {
     "unconverged": lambda: fake.unconverged(fake.series()),
     "degenerate": lambda: fake.degenerate(fake.series()),
     "without a MAP": lambda: fake.without_map(fake.series()),
+    "without VI": lambda: fake.without_vi(fake.plane()),
     "poor VI": lambda: fake.poor_vi(fake.series()),
 }
 
@@ -137,6 +138,14 @@ def test_a_fit_that_does_not_exist_is_null():
     value = content(fake.without_map(fake.series()))
     assert value["fits"]["map"]["estimates"] is value["density"]["map"] is value["clustering"]["sizes"] is None
     assert value["density"]["hellinger"] == {"vi": None, "nuts": None}
+
+
+def test_a_variational_fit_that_came_to_nothing_is_null():
+    value = content(fake.without_vi(fake.plane()))
+    assert value["fits"]["vi"]["status"] == "non_finite"
+    assert value["fits"]["vi"]["estimates"] is value["density"]["vi"] is value["agreement"][0]["vi_mean"] is None
+    assert value["fits"]["nuts"]["estimates"] is not None
+    assert value["agreement"][0]["z"] is not None
 
 
 def test_refused_standard_errors_are_null_with_their_reason():

@@ -121,6 +121,11 @@ def test_page_is_small():
     assert max(map(len, re.findall(r"<svg.*?</svg>", rendered("plane"), re.DOTALL))) < 250_000
 
 
+def test_same_comparison_same_page():
+    result = fake.series()
+    assert page(content(result), result) == rendered("series")
+
+
 def test_hostile_names_are_text():
     text = rendered("hostile")
     assert "<script" not in text.lower()
@@ -136,6 +141,7 @@ def test_hostile_names_are_text():
         ("unconverged", ["Nothing can be concluded", "No NUTS estimates.", "chains disagree", "none are given"]),
         ("degenerate", ["Maximum likelihood gives no estimate", "no interior maximum was found", "64 of 64 starts"]),
         ("without a MAP", ["There is no MAP estimate", "No start found an interior mode"]),
+        ("without VI", ["No VI estimates.", "The ELBO is not finite"]),
         ("poor VI", ["above 0.7: not to be trusted"]),
     ],
 )
@@ -178,6 +184,7 @@ def test_save_writes_the_three_files(tmp_path):
         (plus_minus(44.3240, 0.1118), "44.32 ± 0.11"),
         (plus_minus(-137.4315, 0.0086), "−137.4315 ± 0.0086"),
         (plus_minus(12345.6, 789.0), "1.235e4 ± 7.9e2"),
+        (plus_minus(-0.0001, 0.024), "0.000 ± 0.024"),
         (plus_minus(0.5, None), "0.5"),
         (plus_minus(None, 1.0), "–"),
         (number(float("nan")), "–"),
