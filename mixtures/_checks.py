@@ -20,7 +20,7 @@ def is_traced(*values) -> bool:
 
 
 def as_rows(x) -> Float[Array, "N D"]:
-    """Data of shape (N,) or (N, D) as a floating (N, D) array."""
+    """Data of shape (N,) or (N, D) as an (N, D) array in JAX's default precision."""
     try:
         x = jnp.asarray(x)
     except (TypeError, ValueError) as error:
@@ -29,7 +29,7 @@ def as_rows(x) -> Float[Array, "N D"]:
         raise ValueError(f"x must hold real numbers, got dtype {x.dtype}.")
     if x.ndim not in (1, 2) or x.size == 0:
         raise ValueError(f"x must have shape (N,) or (N, D) with at least one row, got shape {x.shape}.")
-    x = _with_automatic_sharding(x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(float))
+    x = _with_automatic_sharding(x.astype(float))
     return x[:, None] if x.ndim == 1 else x
 
 

@@ -13,7 +13,7 @@ class Status(IntEnum):
     CONVERGED = (1, "Converged: the predicted remaining gain in the objective is below the tolerance.")
     INTERIOR = (
         2,
-        "The likelihood is unbounded, so no global maximum exists; this is the largest interior local maximum found.",
+        "The objective is unbounded, so no global maximum exists; this is the largest interior local maximum found.",
     )
     MAX_STEPS = (3, "Stopped at the step limit before convergence; raise max_steps.")
     COLLAPSED = (
@@ -23,7 +23,8 @@ class Status(IntEnum):
     EMPTY = (5, "A component lost all its rows; fit fewer components.")
     DEGENERATE = (
         6,
-        "Every start collapsed: no interior maximum was found; use a prior (objective='map') or fewer components.",
+        "Every start collapsed: no interior maximum was found; use a prior that keeps variances from zero (the default "
+        "one does, with objective='map') or fewer components.",
     )
     NON_FINITE = (7, "The objective became NaN or infinite; check the data and the prior.")
     STALLED = (8, "The objective stopped rising above rounding error before the tolerance was reached.")

@@ -6,6 +6,7 @@ the NumPyro model and prior simulation all read that one list, so they cannot di
 
 import abc
 from collections.abc import Callable
+from typing import cast
 
 import equinox as eqx
 import jax
@@ -178,6 +179,8 @@ class Independent(AbstractPrior):
         for name, value in given.items():
             if value is not None and not isinstance(value, dist.Distribution):
                 raise ValueError(f"{name} must be a numpyro Distribution, got {type(value).__name__}.")
+            if value is not None and not _supported(name, value):
+                raise ValueError(f"{name} must be a distribution {_NEEDS[name]}, got {type(value).__name__}.")
             setattr(self, name, jax.tree.map(jnp.asarray, value))
         if (scale is None) == (covariance is None):
             raise ValueError("Give exactly one of scale (standard deviations) and covariance.")
@@ -211,6 +214,11 @@ class Independent(AbstractPrior):
                 else _for_each(self.covariance, shape, num_features, "covariance")
             )
         assert self.scale is not None
+        if self.correlation is not None and (not matrix or self.correlation.event_shape != (num_features,) * 2):
+            raise ValueError(
+                "correlation goes with full and tied covariances of several features, as many by as many; got event "
+                f"shape {self.correlation.event_shape} for {num_features} features."
+            )
         if not matrix:
             variance = dist.TransformedDistribution(self.scale, PowerTransform(2.0))
             return _for_each(variance, shape, num_features, "scale")
@@ -222,6 +230,28 @@ class Independent(AbstractPrior):
         """Name each distribution with its parameters."""
         given = {name: getattr(self, name) for name in ("weights", "mean", "scale", "covariance", "correlation")}
         return {"name": "independent", **{k: _describe_distribution(d) for k, d in given.items() if d is not None}}
+
+
+_NEEDS = {
+    "weights": "over weights that sum to one",
+    "mean": "of a continuous number",
+    "scale": "of a positive number",
+    "covariance": "of a positive number or a positive definite matrix",
+    "correlation": "of a correlation matrix",
+}
+
+
+def _supported(name: str, given: dist.Distribution) -> bool:
+    """Whether a distribution's support is that of the parameter it is given for."""
+    support = cast(constraints.Constraint, given.support)
+    if name == "weights":
+        return support is constraints.simplex
+    if name == "correlation":
+        return support is constraints.corr_matrix
+    if name == "mean" or support.is_discrete or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(given)):
+        return not support.is_discrete
+    negative = -np.logspace(-9, 9, 37).reshape(-1, 1)
+    return support is constraints.positive_definite or not np.any(support(negative))
 
 
 def _for_each(one: dist.Distribution, shape: tuple[int, ...], num_features: int, name: str) -> dist.Distribution:

@@ -128,7 +128,10 @@ BAD = {
         ["good.csv", "--prior", "mean=Normal(0,-1); scale=HalfNormal(1)"],
         "does not accept Normal(0, -1)",
     ),
-    "prior support": (["good.csv", "--prior", "mean=Normal(0,1); scale=Normal(0,1)"], "cannot be the prior of scale"),
+    "prior support": (
+        ["good.csv", "--prior", "mean=Normal(0,1); scale=Normal(0,1)"],
+        "scale must be a distribution of a positive number",
+    ),
 }
 
 
@@ -430,7 +433,7 @@ BAD_PRIORS = {
     "mean=Poisson(3); scale=HalfNormal(1)": "which is continuous",
     "mean=Normal(0, 1); scale=Uniform(-1, 1)": "which is positive",
     "mean=Normal(0, 1); scale=HalfNormal(1); weights=Dirichlet([1, 1])": "over 3 weights",
-    "mean=Normal(0, 1); scale=HalfNormal(1); correlation=LKJ(3)": "cannot be the prior of correlation",
+    "mean=Normal(0, 1); scale=HalfNormal(1); correlation=LKJ(3)": "correlation goes with full and tied covariances",
     "mean=Normal([0, 1, 2], 1); scale=HalfNormal(1)": "one distribution for all components",
 }
 

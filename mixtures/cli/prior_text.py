@@ -97,37 +97,7 @@ def build_prior(
         prior.sites(shapes)
     except (TypeError, ValueError) as error:
         raise PriorError(f"The prior does not suit this model: {_clause(error)}.") from error
-    matrix = (num_features, num_features) if shapes["covariances"][0].event_dim == 2 else ()
-    for site, distribution in distributions.items():
-        if not _suits(site, distribution, matrix):
-            raise PriorError(f"{calls[site].text} cannot be the prior of {site}, {_NEEDS[site]}; choose another.")
     return prior
-
-
-_NEEDS = {
-    "weights": "which sum to one",
-    "mean": "which is continuous",
-    "scale": "which is positive",
-    "covariance": "which is positive (or positive definite)",
-    "correlation": "which only full and tied covariances of several columns have, as many by as many",
-}
-
-
-def _suits(site: str, distribution, matrix: tuple[int, ...]) -> bool:
-    """Whether a distribution's support is the parameter's; `matrix` is the covariances' shape, () for variances."""
-    from numpyro.distributions import constraints
-
-    support = distribution.support
-    if site == "weights":
-        return support is constraints.simplex
-    if site == "mean":
-        return not support.is_discrete
-    if site == "correlation":
-        return support is constraints.corr_matrix and distribution.event_shape == matrix
-    if site == "covariance" and matrix:
-        return support is constraints.positive_definite
-    negative = -np.logspace(-9, 9, 37).reshape(-1, 1)
-    return not support.is_discrete and not np.any(support(negative))
 
 
 def _spread(weights: Call, num_components: int) -> Call:

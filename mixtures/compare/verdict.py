@@ -70,6 +70,11 @@ def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo]) -> list[str]:
     obstacles = []
     if not map_fit.status.is_estimate:
         obstacles.append(f"EM gave no MAP estimate: {map_fit.reason}")
+    elif bool(map_fit.unbounded):
+        obstacles.append(
+            "The posterior density itself is unbounded under this prior, so the posterior may be improper and no draws "
+            f"from it can be trusted; choose a prior that keeps variances from zero. {map_fit.reason}"
+        )
     if not nuts.status.is_estimate:
         obstacles.append(f"NUTS did not converge: {nuts.reason}")
     return obstacles
@@ -116,8 +121,8 @@ def _widths(errors: StandardErrors, rows: tuple[AgreementRow, ...]) -> list[str]
         return []
     worst = max(off, key=lambda row: abs(np.log(row.width_ratio)))
     return [
-        f"{len(off)} of {len(rows)} standard errors differ from the posterior sd by more than a factor of 1.5; the worst "
-        f"is {worst.parameter}, whose standard error is {worst.width_ratio:.2f} of its posterior sd."
+        f"{len(off)} of {len(rows)} standard errors differ from the posterior sd by more than a factor of 1.5; "
+        f"the worst is {worst.parameter}, whose standard error is {worst.width_ratio:.2f} of its posterior sd."
     ]
 
 
@@ -142,7 +147,7 @@ def _variational(vi: Posterior[VIInfo], agreement: tuple[AgreementRow, ...], den
     if vi.info.khat > MAX_KHAT:
         narrow = min(agreement, key=lambda row: row.vi_width_ratio)
         return [
-            f"The variational approximation is poor (Pareto k-hat {vi.info.khat:.2f}, limit {MAX_KHAT}): its narrowest sd, "
-            f"of {narrow.parameter}, is {narrow.vi_width_ratio:.2f} of NUTS's."
+            f"The variational approximation is poor (Pareto k-hat {vi.info.khat:.2f}, limit {MAX_KHAT}): its narrowest "
+            f"sd, of {narrow.parameter}, is {narrow.vi_width_ratio:.2f} of NUTS's."
         ]
     return [f"The variational approximation is usable (Pareto k-hat {vi.info.khat:.2f})."]

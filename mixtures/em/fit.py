@@ -21,6 +21,7 @@ from mixtures.labels import canonical_order
 from mixtures.model import Mixture
 from mixtures.starts import random_starts
 
+_OBJECTIVES = {"ml": "likelihood", "map": "posterior density"}
 _LANE_LIMIT = 2**23  # rows × components × starts advanced at once; beyond it starts take turns
 
 
@@ -37,7 +38,6 @@ class Starts(eqx.Module):
     collapse_row: Int[Array, "*batch R"]  # the row nearest to it
     collapse_value: Float[Array, "*batch R D"]  # that row
     collapse_ties: Int[Array, "*batch R"]  # how many rows equal that row
-    collapse_count: Float[Array, "*batch R"]  # how many rows the component claims
 
 
 class EMFit(eqx.Module):
@@ -53,6 +53,7 @@ class EMFit(eqx.Module):
     status_code: Int[Array, "*batch"]
     num_steps: Int[Array, "*batch"]
     starts: Starts
+    objective: str = eqx.field(static=True)
 
     @property
     def status(self) -> Status:
@@ -75,7 +76,8 @@ class EMFit(eqx.Module):
     def reason(self) -> str:
         """The outcome in words: the status, and for collapsed starts which component on which rows."""
         assert _is_concrete_scalar(self.status_code), "reason needs one concrete fit"
-        return " ".join([Status(int(self.status_code)).message, *_explain_collapses(self.starts)])
+        message = Status(int(self.status_code)).message.replace("objective", _OBJECTIVES[self.objective])
+        return " ".join([message, *_explain_collapses(self.starts), *_explain_empty(self.params)])
 
 
 def fit_em(
@@ -128,7 +130,7 @@ def fit_em(
         Only with ``throw=True``.
     """
     check_key(key)
-    check_choice("objective", objective, ("map", "ml"))
+    check_choice("objective", objective, tuple(_OBJECTIVES))
     num_starts, max_steps = check_count("num_starts", num_starts), check_count("max_steps", max_steps)
     check_positive("atol", atol)
     rows_of_x = as_rows(x)
@@ -144,7 +146,7 @@ def fit_em(
             states = _advance(target, rows, states, tolerance, jnp.int32(limit))
             if not bool(jnp.any(states.status == Status.RUNNING)):
                 break
-    fit = _finish(model, target, rows_of_x, rows, states)
+    fit = _finish(model, target, rows_of_x, rows, states, objective)
     if throw and not fit.status.is_estimate:
         raise RuntimeError(fit.reason)
     return fit
@@ -178,10 +180,14 @@ def _advance(model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""]
 
 
 @eqx.filter_jit
-def _finish(model: Mixture, target: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMState) -> EMFit:
+def _finish(
+    model: Mixture, target: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMState, objective: str
+) -> EMFit:
     """Choose the best interior maximum, order its components, and explain the rest."""
     status = jnp.where(states.status == Status.RUNNING, jnp.int32(Status.MAX_STEPS), states.status)
-    interior = (status == Status.CONVERGED) | (status == Status.STALLED) | (status == Status.MAX_STEPS)
+    ended_well = (status == Status.CONVERGED) | (status == Status.MAX_STEPS)
+    # A stalled start's height is rounding error: it stands for the fit only where nothing better does.
+    interior = jnp.where(jnp.any(ended_well), ended_well, status == Status.STALLED)
     best = jnp.argmax(jnp.where(interior, states.objective, -jnp.inf))
     winner = jax.tree.map(lambda leaf: leaf[best], states)
 
@@ -201,11 +207,12 @@ def _finish(model: Mixture, target: Mixture, x: Float[Array, "N D"], rows: Rows,
         jnp.where(found, ended, nothing),
         winner.num_steps,
         starts,
+        objective,
     )
 
 
 def _collapses(model: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMState):
-    """For each start: its narrowest component, the row nearest to it, that row's ties, and the rows it claims."""
+    """For each start: its narrowest component, the row nearest to it and that row's ties."""
 
     def one(state):
         component = jnp.argmin(model.family.narrowest(state.params, rows.frame))
@@ -214,7 +221,7 @@ def _collapses(model: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMSta
         distance = jnp.sum(((x - locations[component]) / rows.frame.scale) ** 2, axis=1)
         row = jnp.argmin(distance)
         ties = jnp.sum(jnp.all(x == x[row], axis=1))
-        return place, row, x[row], ties, state.stats[component, 0]
+        return place, row, x[row], ties
 
     return jax.lax.map(one, states)
 
@@ -224,14 +231,20 @@ def _explain_collapses(starts: Starts) -> list[str]:
     if not len(collapsed):
         return []
     total = starts.status.shape[-1]
-    sentences = [f"{len(collapsed)} of {total} starts ({len(collapsed) / total:.0%}) collapsed:"]
     where = Counter(int(starts.collapse_row[i]) for i in collapsed)
     example = {int(starts.collapse_row[i]): i for i in collapsed}
-    for row, hits in where.most_common(3):
-        sentences.append(_explain_one(starts, example[row], hits))
+    places = [_explain_one(starts, example[row], hits) for row, hits in where.most_common(3)]
     if len(where) > 3:
-        sentences.append(f"and {len(where) - 3} other places.")
-    return sentences
+        places.append(f"and {len(where) - 3} other places")
+    share = len(collapsed) / total
+    return [f"{len(collapsed)} of {total} starts ({share:.0%}) collapsed: {'; '.join(places)} (rows count from 0)."]
+
+
+def _explain_empty(params: AbstractParams) -> list[str]:
+    weights = np.asarray(params.weights)
+    if not (weights < 1e-6).any():
+        return []
+    return [f"Component {weights.argmin() + 1} has weight {weights.min():.1g}: fewer components would fit as well."]
 
 
 def _explain_one(starts: Starts, i: np.integer, hits: int) -> str:
@@ -240,8 +253,10 @@ def _explain_one(starts: Starts, i: np.integer, hits: int) -> str:
     times = "once" if hits == 1 else f"{hits} times"
     component = f"component {int(starts.collapse_component[i]) + 1} (by first coordinate of the mean)"
     if ties > 1:
-        return f"{times} {component} shrank onto the {ties} identical rows with value {value} (the first is row {row});"
-    return f"{times} {component} lost its width around row {row} (value {value});"
+        return (
+            f"{times} {component} shrank onto the {ties} identical rows with value {value}, the first of them row {row}"
+        )
+    return f"{times} {component} lost its width around row {row}, value {value}"
 
 
 def _is_concrete_scalar(value: Array) -> bool:

@@ -13,6 +13,7 @@ from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
+_NARROWEST = 1e-10  # a variance, as a fraction of the data's: five orders of magnitude in width
 _LONGEST_STEP = 3.0  # in any unconstrained coordinate: a factor e³ in a variance, three data widths in a mean
 _STEP_LENGTHS = 2.0 ** -np.arange(0, 16, 2)  # tried by a numerical M-step, as fractions of a Newton step
 
@@ -59,20 +60,22 @@ def _judge(model, rows, params, objective, gain, last_gain, atol) -> Int[Array, 
     Converged means that the *predicted remaining* gain is below `atol` nats, extrapolating the geometric decrease of
     gains (Aitken; Böhning et al. 1994, eq. 4), not that one gain is small: slow EM takes many small steps far from
     the end.
-    Collapsed means a variance below eps^(2/3) of the data's, where rounding (eps) starts to show in its third digit.
+    Collapsed means a variance below 1e-10 of the data's, or (in single precision) below 3000 eps, where rounding shows in
+    its third digit.
     """
     eps = jnp.finfo(objective.dtype).eps
     noise = 8 * eps * (jnp.abs(objective) + rows.num_rows)
     rate = gain / last_gain
     remaining = gain * rate / (1.0 - rate)
     settled = (gain < atol) & (rate < 1.0) & (remaining < atol)
-    narrow = ~(jnp.min(model.family.narrowest(params, rows.frame)) > eps ** (2 / 3))
+    narrow = ~(jnp.min(model.family.narrowest(params, rows.frame)) > jnp.maximum(_NARROWEST, 3000 * eps))
+    lost = jnp.maximum(atol, eps ** (2 / 3) * (jnp.abs(objective) + rows.num_rows))
     verdicts = [
         (~jnp.all(jnp.isfinite(model.family.locations(params))), Status.NON_FINITE),
         (narrow & (jnp.min(params.weights) <= eps), Status.EMPTY),
         (narrow, Status.COLLAPSED),
         (~jnp.isfinite(objective), Status.NON_FINITE),
-        (gain < -noise, Status.STALLED),
+        (gain < -lost, Status.STALLED),
         ((gain <= noise) | settled, Status.CONVERGED),
     ]
     return jnp.select([v for v, _ in verdicts], [jnp.int32(s) for _, s in verdicts], jnp.int32(Status.RUNNING))

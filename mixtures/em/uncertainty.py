@@ -12,6 +12,7 @@ from mixtures.em.fit import EMFit
 from mixtures.model import Mixture
 
 _SMALLEST_CURVATURE = 1e-8  # smallest eigenvalue of the scaled information that still counts as definite
+_LEAST_ROWS = 1e-6  # a component that claims fewer rows than this is on the boundary
 _LARGEST_GAP = 1e-3  # nats: a Newton step may promise at most this much, or the point is not stationary
 
 
@@ -101,7 +102,7 @@ def _standard_errors(model: Mixture, fit: EMFit, x: Float[Array, "N D"]) -> Stan
     refusal = jnp.select(
         [
             jnp.isnan(fit.log_likelihood),
-            ~jnp.all(jnp.isfinite(u)),
+            ~(jnp.min(fit.params.weights) * rows.num_rows > _LEAST_ROWS),
             ~(curvature > _SMALLEST_CURVATURE),
             ~(gap < _LARGEST_GAP),
         ],

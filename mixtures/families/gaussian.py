@@ -83,7 +83,8 @@ class Gaussian(AbstractFamily):
         """Fraley and Raftery's data-scaled conjugate prior, as mclust's ``defaultPrior`` computes it.
 
         Λ = cov(x) K^(−2/D) for full and tied covariances, the mean variance times K^(−2/D) for diagonal and spherical
-        ones; κ = 0.01, ν = D + 2, Dirichlet(1) weights (Fraley and Raftery 2007, section 3.2).
+        ones; κ = 0.01, ν = D + 2, Dirichlet(1) weights (Fraley and Raftery 2007, section 3.2). The mean variance is only
+        sensible for features in like units: standardise others, or give `priors.Conjugate` a scale for each feature.
         """
         num_features = x.shape[1]
         shrink = num_components ** (-2.0 / num_features)
@@ -160,7 +161,8 @@ class Gaussian(AbstractFamily):
             total, dof = self.model.pool(scatter + pull, counts)
             compact = (prior.scale + total) / (prior.dof + dof + self.model.mode_offset(num_components, num_features))
             means = (counts[:, None] * means + kappa * prior.mean) / (counts + kappa)[:, None]
-            weights = jnp.maximum(counts + prior.concentration - 1.0, 0.0)
+            # Not quite nought, so that the Dirichlet density, 0 · log 0, stays a number.
+            weights = jnp.maximum(counts + prior.concentration - 1.0, jnp.finfo(counts.dtype).tiny)
             return GaussianParams(weights / jnp.sum(weights), means, compact, self.covariance)
         return None
 

@@ -75,7 +75,7 @@ def numbers(value: object, digits: int = 4) -> str:
 
 def fixed(value: float | None, decimals: int) -> str:
     """A number with a fixed number of decimals, or a dash where there is none."""
-if value is None:
+    if value is None:
         return "–"
     text = f"{value:.{decimals}f}"
     return text.replace("-", "−") if float(text) else text.removeprefix("-")

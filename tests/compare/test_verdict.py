@@ -17,7 +17,7 @@ def case(**changes):
     """A comparison in which everything agrees, with changes by dotted name."""
     parts = {
         "ml": SimpleNamespace(unbounded=False, status=Status.CONVERGED, reason="fine"),
-        "map_fit": SimpleNamespace(status=Status.CONVERGED, reason="fine"),
+        "map_fit": SimpleNamespace(unbounded=False, status=Status.CONVERGED, reason="fine"),
         "errors": SimpleNamespace(refused=False, reason=""),
         "vi": SimpleNamespace(status=Status.CONVERGED, reason="fine", info=SimpleNamespace(khat=0.3)),
         "nuts": SimpleNamespace(status=Status.CONVERGED, reason="fine", relabelling=SimpleNamespace(ambiguity=0.0)),
@@ -47,6 +47,7 @@ def test_all_agree():
 RULES = {
     "NUTS not converged": ({"nuts__status": Status.NOT_CONVERGED, "nuts__reason": "R-hat 1.3"}, NOT_COMPARABLE, "NUTS did not converge: R-hat 1.3"),
     "no MAP": ({"map_fit__status": Status.DEGENERATE}, NOT_COMPARABLE, "EM gave no MAP estimate"),
+    "posterior unbounded": ({"map_fit__unbounded": True}, NOT_COMPARABLE, "posterior density itself is unbounded"),
     "MAP cut short": ({"map_fit__status": Status.MAX_STEPS}, NOT_COMPARABLE, "EM gave no MAP estimate"),
     "densities differ": ({"density__hellinger__nuts": 0.3}, DISAGREE, "Hellinger distance of 0.30"),
     "partitions differ": ({"clustering__ari__nuts": 0.5}, DISAGREE, "adjusted Rand index 0.50"),

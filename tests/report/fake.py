@@ -77,10 +77,11 @@ def em_fit(model, data: Data, params, collapsed: int = 0) -> EMFit:
         jnp.full(NUM_STARTS, row),
         jnp.broadcast_to(jnp.asarray(data.values[row]), (NUM_STARTS, data.values.shape[1])),
         jnp.full(NUM_STARTS, len(ties[0].rows) if ties else 1),
-        jnp.full(NUM_STARTS, 5.0),
     )
     code = Status.INTERIOR if collapsed else Status.CONVERGED
-    return EMFit(params, log_likelihood, log_joint, jnp.int32(code), jnp.int32(40), starts)
+    return EMFit(
+        params, log_likelihood, log_joint, jnp.int32(code), jnp.int32(40), starts, "ml" if collapsed else "map"
+    )
 
 
 def posterior(model, data: Data, params, chains: int) -> Posterior:
