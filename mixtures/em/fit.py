@@ -21,7 +21,7 @@ from mixtures.labels import canonical_order
 from mixtures.model import Mixture
 from mixtures.starts import random_starts
 
-_OBJECTIVES = {"ml": "likelihood", "map": "posterior density"}
+_OBJECTIVES = {"map": "posterior density", "ml": "likelihood"}
 _LANE_LIMIT = 2**23  # rows × components × starts advanced at once; beyond it starts take turns
 
 
@@ -235,7 +235,7 @@ def _explain_collapses(starts: Starts) -> list[str]:
     example = {int(starts.collapse_row[i]): i for i in collapsed}
     places = [_explain_one(starts, example[row], hits) for row, hits in where.most_common(3)]
     if len(where) > 3:
-        places.append(f"and {len(where) - 3} other places")
+        places.append(f"and {len(where) - 3} more elsewhere")
     share = len(collapsed) / total
     return [f"{len(collapsed)} of {total} starts ({share:.0%}) collapsed: {'; '.join(places)} (rows count from 0)."]
 

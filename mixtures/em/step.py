@@ -60,8 +60,8 @@ def _judge(model, rows, params, objective, gain, last_gain, atol) -> Int[Array, 
     Converged means that the *predicted remaining* gain is below `atol` nats, extrapolating the geometric decrease of
     gains (Aitken; Böhning et al. 1994, eq. 4), not that one gain is small: slow EM takes many small steps far from
     the end.
-    Collapsed means a variance below 1e-10 of the data's, or (in single precision) below 3000 eps, where rounding shows in
-    its third digit.
+    Collapsed means a variance below 1e-10 of the data's, or (in single precision) below 3000 eps, where rounding shows
+    in its third digit.
     """
     eps = jnp.finfo(objective.dtype).eps
     noise = 8 * eps * (jnp.abs(objective) + rows.num_rows)

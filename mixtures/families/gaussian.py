@@ -83,8 +83,8 @@ class Gaussian(AbstractFamily):
         """Fraley and Raftery's data-scaled conjugate prior, as mclust's ``defaultPrior`` computes it.
 
         Λ = cov(x) K^(−2/D) for full and tied covariances, the mean variance times K^(−2/D) for diagonal and spherical
-        ones; κ = 0.01, ν = D + 2, Dirichlet(1) weights (Fraley and Raftery 2007, section 3.2). The mean variance is only
-        sensible for features in like units: standardise others, or give `priors.Conjugate` a scale for each feature.
+        ones; κ = 0.01, ν = D + 2, Dirichlet(1) weights (Fraley and Raftery 2007, section 3.2). The mean variance is
+        only sensible for features in like units: standardise others, or give `priors.Conjugate` a scale for each.
         """
         num_features = x.shape[1]
         shrink = num_components ** (-2.0 / num_features)

@@ -167,6 +167,8 @@ def _trust_ml(ml: dict) -> tuple[str, str, str]:
 def _trust_map(best: dict) -> tuple[str, str, str]:
     if best["status"] not in ("converged", "interior"):
         return "bad", "Not at all:", best["reason"]
+    if best["unbounded"]:
+        return "bad", "As a local mode only:", "the posterior density is unbounded under this prior."
     found = f"{best['starts']['modes'][0]['hits']} of {best['starts']['count']} starts found this mode"
     if best["standard_errors"] is None:
         return "fair", "As a point:", f"{found}, but it has no standard errors."
