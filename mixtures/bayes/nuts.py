@@ -116,12 +116,13 @@ def fit_nuts(
 
     total = num_warmup + num_samples
     rows, states = _begin(model, data, key, target, num_chains, num_warmup)
-    chunk = total if is_traced(model, x, key, target) else _CHUNK
+    traced = is_traced(model, x, key, target)
+    chunk = total if traced else _CHUNK
     outputs = []
     for done in range(0, total, chunk):
         states, output = _sample_chunk(model, rows, states, target, num_warmup, min(chunk, total - done))
         outputs.append(output)
-        if on_progress is not None:
+        if on_progress is not None and not traced:
             jax.block_until_ready(output)
             on_progress(min(done + chunk, total), total)
     return _finish(model, rows, states, outputs, num_warmup, reference)

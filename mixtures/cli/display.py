@@ -120,9 +120,7 @@ def show_comparison(console: Console, result: "Comparison") -> None:
     ]
     _print_table(console, columns, rows)
     for name, fit in (("ml", result.ml), ("map", result.map)):
-        told_below = any(fit.reason in reason for reason in result.verdict.reasons)
-        reason = "See the verdict below." if told_below else fit.reason
-        _print_item(console, _OBJECTIVES[name], _say_log_likelihood(fit), reason)
+        _print_item(console, _OBJECTIVES[name], _say_log_likelihood(fit), fit.reason)
     _print_item(console, "VI", result.vi.reason)
     _print_item(console, "NUTS", result.nuts.reason)
     style = _STYLES.get(result.verdict.level, "bold yellow")

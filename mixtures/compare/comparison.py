@@ -30,7 +30,7 @@ OnStage = Callable[[str], OnProgress | None]
 class Comparison:
     """EM (maximum likelihood and MAP), VI and NUTS on the same data, with their agreement and a verdict.
 
-    `timings` are seconds by stage, compilation included.
+    `timings` are seconds by stage, compilation included; `settings` the key and counts the engines were run with.
     """
 
     model: Mixture
@@ -45,6 +45,7 @@ class Comparison:
     density: Density
     verdict: Verdict
     timings: dict[str, float]
+    settings: dict[str, object]
 
     def save(self, folder: str | Path) -> Path:
         """Write report.html, report.json and posterior.nc to `folder`, whole or not at all.
@@ -125,7 +126,15 @@ def compare(
         )
     with clock.stage("comparison"):
         result = compare_fits(model, data, ml=ml, map_fit=best, vi=vi, nuts=nuts, key=keys[4])
-    return replace(result, timings=clock.seconds)
+    settings = {
+        "key": jax.random.key_data(key).tolist(),
+        "num_starts": num_starts,
+        "guide": guide,
+        "num_warmup": num_warmup,
+        "num_samples": num_samples,
+        "num_chains": num_chains,
+    }
+    return replace(result, timings=clock.seconds, settings=settings)
 
 
 def compare_fits(
@@ -162,7 +171,7 @@ def compare_fits(
     partitions = clustering(model, rows, map_fit.params, vi_draws, nuts_draws)
     densities = density(model, data.values, map_fit.params, vi_draws, nuts_draws, key)
     verdict = judge(ml, map_fit, errors, vi, nuts, table, partitions, densities)
-    return Comparison(model, data, ml, map_fit, errors, vi, nuts, table, partitions, densities, verdict, {})
+    return Comparison(model, data, ml, map_fit, errors, vi, nuts, table, partitions, densities, verdict, {}, {})
 
 
 class _Clock:

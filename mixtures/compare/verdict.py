@@ -69,11 +69,11 @@ def judge(
 def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo]) -> list[str]:
     obstacles = []
     if not map_fit.status.is_estimate:
-        obstacles.append(f"EM gave no MAP estimate: {map_fit.reason}")
+        obstacles.append(f"EM gave no MAP estimate: {map_fit.summary}")
     elif bool(map_fit.unbounded):
         obstacles.append(
             "The posterior density itself is unbounded under this prior, so the posterior may be improper and no draws "
-            f"from it can be trusted; choose a prior that keeps variances from zero. {map_fit.reason}"
+            f"from it can be trusted; choose a prior that keeps variances from zero. {map_fit.summary}"
         )
     if not nuts.status.is_estimate:
         obstacles.append(f"NUTS did not converge: {nuts.reason}")
@@ -138,7 +138,7 @@ def _summary(rows: tuple[AgreementRow, ...], clustering: Clustering, density: De
 
 
 def _maximum_likelihood(ml: EMFit) -> list[str]:
-    return [f"Maximum likelihood: {ml.reason}"] if bool(ml.unbounded) or not ml.status.is_estimate else []
+    return [f"Maximum likelihood: {ml.summary}"] if bool(ml.unbounded) or not ml.status.is_estimate else []
 
 
 def _variational(vi: Posterior[VIInfo], agreement: tuple[AgreementRow, ...], density: Density) -> list[str]:

@@ -73,11 +73,18 @@ class EMFit(eqx.Module):
         return self.collapsed_starts > 0
 
     @property
-    def reason(self) -> str:
-        """The outcome in words: the status, and for collapsed starts which component on which rows."""
-        assert _is_concrete_scalar(self.status_code), "reason needs one concrete fit"
+    def summary(self) -> str:
+        """The outcome in a sentence or two: the status, and the share of starts that collapsed."""
+        assert _is_concrete_scalar(self.status_code), "summary needs one concrete fit"
         message = Status(int(self.status_code)).message.replace("objective", _OBJECTIVES[self.objective])
-        return " ".join([message, *_explain_collapses(self.starts), *_explain_empty(self.params)])
+        collapsed, total = int(self.collapsed_starts), self.starts.status.shape[-1]
+        share = f" {collapsed} of {total} starts ({collapsed / total:.0%}) collapsed." if collapsed else ""
+        return message + share
+
+    @property
+    def reason(self) -> str:
+        """The outcome in full: the summary, which component collapsed onto which rows, and any that is empty."""
+        return " ".join([self.summary, *_explain_collapses(self.starts), *_explain_empty(self.params)])
 
 
 def fit_em(
@@ -139,7 +146,10 @@ def fit_em(
 
     rows, states = _begin(target, rows_of_x, key, num_starts)
     tolerance = jnp.asarray(atol, rows_of_x.dtype)
-    if is_traced(model, x, key, tolerance):
+    traced = is_traced(model, x, key, tolerance)
+    if traced and throw:
+        raise ValueError("throw=True is not available inside a transformation; look at .status instead.")
+    if traced:
         states = _advance(target, rows, states, tolerance, jnp.int32(max_steps))
     else:
         for limit in chunk_limits(max_steps, on_progress):
@@ -230,14 +240,12 @@ def _explain_collapses(starts: Starts) -> list[str]:
     collapsed = np.flatnonzero(np.asarray(starts.status) == Status.COLLAPSED)
     if not len(collapsed):
         return []
-    total = starts.status.shape[-1]
     where = Counter(int(starts.collapse_row[i]) for i in collapsed)
     example = {int(starts.collapse_row[i]): i for i in collapsed}
     places = [_explain_one(starts, example[row], hits) for row, hits in where.most_common(3)]
     if len(where) > 3:
         places.append(f"and {len(where) - 3} more elsewhere")
-    share = len(collapsed) / total
-    return [f"{len(collapsed)} of {total} starts ({share:.0%}) collapsed: {'; '.join(places)} (rows count from 0)."]
+    return [f"{'; '.join(places)} (rows count from 0).".capitalize()]
 
 
 def _explain_empty(params: AbstractParams) -> list[str]:

@@ -200,9 +200,10 @@ class Gaussian(AbstractFamily):
         return {"weights": params.weights, "means": params.means, "covariances": params.covariances}
 
     def free_estimates(self, num_components: int, columns: Sequence[str]) -> list[FreeEstimate]:
-        """Weights, means, and each free covariance once; components from 1, features by name."""
+        """Weights (of several components), means, and each free covariance once; components from 1."""
         components = range(num_components)
         weights = [FreeEstimate(f"weights[{k + 1}]", "weights", (k,), "unit interval") for k in components]
+        weights = weights if num_components > 1 else []
         means = [
             FreeEstimate(f"means[{k + 1}, {name}]", "means", (k, d), "real")
             for k in components

@@ -61,6 +61,7 @@ def content(comparison: Comparison) -> dict:
         "density": _density(c.density),
         "verdict": asdict(c.verdict),
         "timings": c.timings,
+        "settings": c.settings,
         "run": {"precision": str(np.asarray(c.map.log_likelihood).dtype), "versions": _versions()},
     }
     for engine in ("vi", "nuts"):

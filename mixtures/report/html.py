@@ -268,12 +268,16 @@ def _doubtful(value: dict, comparison: Comparison) -> list[dict]:
     return found
 
 
+_SETTINGS = {"num_warmup": "Warm-up iterations of each chain", "key": "Random key"}
+
+
 def _run_facts(value: dict) -> dict[str, str]:
     nuts, versions = value["fits"]["nuts"], value["run"]["versions"]
     return {
         "EM": f"{value['fits']['map']['starts']['count']} random starts for each objective",
         "VI": f"{len(value['fits']['vi']['start_elbos'])} starts, {value['fits']['vi']['num_draws']} draws",
         "NUTS": f"{nuts['num_chains']} chains of {nuts['num_samples']} kept draws, from over-dispersed starts",
+        **{name: str(value["settings"][key]) for key, name in _SETTINGS.items() if key in value["settings"]},
         "Arithmetic": value["run"]["precision"],
         "Versions": ", ".join(f"{name} {release}" for name, release in versions.items()),
         "Time": f"{fixed(sum(value['timings'].values()), 1)} s",

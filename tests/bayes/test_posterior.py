@@ -8,6 +8,7 @@ import pytest
 
 import mixtures as mx
 from mixtures import Status
+from mixtures.bayes.vi import VIInfo
 
 KEY = jax.random.key(1)
 
@@ -55,11 +56,20 @@ def test_vi_is_near_the_known_posterior_of_one_component(single, guide):
     """In (μ, log σ²) this posterior is all but normal and uncorrelated, so every guide should find it."""
     vi = mx.fit_vi(*single, key=KEY, guide=guide, num_starts=2, num_steps=1000)
     assert vi.status is Status.CONVERGED
-    assert vi.info.khat < 0.7
     for name, (mean, sd) in known_moments(*single).items():
         summary = vi.diagnostics.parameters[name]
         assert abs(summary.mean.item() - mean) < 0.2 * sd
         assert abs(summary.sd.item() / sd - 1) < 0.2
+
+
+@pytest.mark.parametrize("shape", [0.3, 1.2])
+def test_khat_is_the_tail_index_of_the_weights(shape):
+    """Powers of a uniform have exactly Pareto tails, of known index."""
+    log_weights = -shape * jnp.log(jax.random.uniform(KEY, (20_000,)))
+    zero = jnp.zeros(())
+    info = VIInfo("full_rank", zero, zero, log_weights, jnp.zeros(1), zero, zero)
+    # The index is fitted to the 424 largest weights: standard error (1 + k)/√424 (Smith 1987).
+    assert abs(info.khat - shape) < 4 * (1 + shape) / np.sqrt(424)
 
 
 def test_elbo_bounds_the_known_evidence(single):

@@ -16,8 +16,8 @@ def row(**changes):
 def case(**changes):
     """A comparison in which everything agrees, with changes by dotted name."""
     parts = {
-        "ml": SimpleNamespace(unbounded=False, status=Status.CONVERGED, reason="fine"),
-        "map_fit": SimpleNamespace(unbounded=False, status=Status.CONVERGED, reason="fine"),
+        "ml": SimpleNamespace(unbounded=False, status=Status.CONVERGED, summary="fine"),
+        "map_fit": SimpleNamespace(unbounded=False, status=Status.CONVERGED, summary="fine"),
         "errors": SimpleNamespace(refused=False, reason=""),
         "vi": SimpleNamespace(status=Status.CONVERGED, reason="fine", info=SimpleNamespace(khat=0.3)),
         "nuts": SimpleNamespace(status=Status.CONVERGED, reason="fine", relabelling=SimpleNamespace(ambiguity=0.0)),
@@ -67,8 +67,8 @@ def test_rule(name):
 
 
 NOTES = {
-    "unbounded": ({"ml__unbounded": True, "ml__reason": "13 tied rows"}, "Maximum likelihood: 13 tied rows"),
-    "ML degenerate": ({"ml__status": Status.DEGENERATE, "ml__reason": "all collapsed"}, "Maximum likelihood: all collapsed"),
+    "unbounded": ({"ml__unbounded": True, "ml__summary": "13 tied rows"}, "Maximum likelihood: 13 tied rows"),
+    "ML degenerate": ({"ml__status": Status.DEGENERATE, "ml__summary": "all collapsed"}, "Maximum likelihood: all collapsed"),
     "VI failed": ({"vi__status": Status.NON_FINITE, "vi__reason": "no ELBO"}, "Variational inference is not to be used: no ELBO"),
     "VI poor": ({"vi__info__khat": 0.9}, "approximation is poor (Pareto k-hat 0.90"),
     "VI usable": ({}, "approximation is usable"),

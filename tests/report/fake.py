@@ -103,7 +103,13 @@ def posterior(model, data: Data, params, chains: int) -> Posterior:
     if chains == 1:
         weights = 0.3 * jax.random.normal(jax.random.key(9), (DRAWS,))
         info = VIInfo(
-            "full_rank", jnp.array(-141.32), jnp.array(0.05), weights, jnp.linspace(-150, -141.32, 8), jnp.array(0.0)
+            "full_rank",
+            jnp.array(-141.32),
+            jnp.array(0.05),
+            weights,
+            jnp.linspace(-150, -141.32, 8),
+            jnp.array(0.0),
+            jnp.array(0.01),
         )
     return Posterior(draws, log_likelihood, log_joint, relabelling, info, model)
 
