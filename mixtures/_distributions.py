@@ -1,4 +1,4 @@
-"""The one probability distribution the package needs and NumPyro lacks."""
+"""Probability distributions the package needs and NumPyro lacks."""
 
 from typing import ClassVar
 
@@ -7,6 +7,24 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Key
 from numpyro.distributions import constraints
+from numpyro.distributions.transforms import PowerTransform
+
+
+class Squared(dist.TransformedDistribution):
+    """The distribution of σ² where σ is positive: p(σ) / 2σ, with the squared support of σ."""
+
+    def __init__(self, scale: dist.Distribution):
+        super().__init__(scale, PowerTransform(2.0), validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The interval of σ with its ends squared; NumPyro's own would be all positive numbers."""
+        own = self.base_dist.support
+        if isinstance(own, type(constraints.interval(0, 1))):
+            return constraints.interval(own.lower_bound**2, own.upper_bound**2)
+        if isinstance(own, type(constraints.greater_than(0))):
+            return constraints.greater_than(own.lower_bound**2)
+        return constraints.positive
 
 
 class ScaleCorrelation(dist.Distribution):

@@ -10,7 +10,10 @@ class Status(IntEnum):
     """
 
     RUNNING = (0, "The fit has not finished.")
-    CONVERGED = (1, "Converged: the predicted remaining gain in the objective is below the tolerance.")
+    CONVERGED = (
+        1,
+        "Converged: the predicted remaining gain in the objective is below the tolerance, or below rounding error.",
+    )
     INTERIOR = (
         2,
         "The objective is unbounded, so no global maximum exists; this is the largest interior local maximum found.",

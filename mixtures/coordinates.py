@@ -70,6 +70,13 @@ class Coordinates(eqx.Module):
         raw = {name: site.transform.inv(values[name]) for name, site in sites.items()}
         return (ravel_pytree(raw)[0] - self.loc) / self.scale
 
+    def into_support(self, params: AbstractParams) -> AbstractParams:
+        """Parameters with those that the prior excludes moved to distinct places well inside its support."""
+        if all(site.standard for site in _sites(self.model, self.num_features).values()):
+            return params
+        u = self.vector(params)
+        return self.params(jnp.where(jnp.isfinite(u), u, jnp.linspace(-1.0, 1.0, self.size, dtype=u.dtype)))
+
     def log_abs_det_jacobian(self) -> Float[Array, ""]:
         """Log |∂(NumPyro's unconstrained vector)/∂u|, a constant."""
         return jnp.sum(jnp.log(jnp.abs(self.scale)))

@@ -24,8 +24,8 @@ class Relabelling(eqx.Module):
 
     `permutations[c, s, k]` is the original label of the component now called k. `switched` is the share of draws whose
     permutation differs from the most common one of their own chain: label switching that really happened. `ambiguity`
-    is the mean probability that the data would rather exchange the least distinct two labels of a draw, between 0
-    (labels are plain) and ½ (they are arbitrary).
+    is the mean over draws of 1 / (1 + exp(m)), where m is what the cheapest exchange of two labels would cost in
+    Kullback–Leibler divergence: between 0 (labels are plain) and ½ (they are arbitrary).
     """
 
     permutations: Int[Array, "C S K"]
@@ -101,16 +101,14 @@ def _margin(cost: Float[Array, "K K"]) -> Float[Array, ""]:
 
 def _switched_share(permutations: Int[Array, "C S K"]) -> Float[Array, ""]:
     """Share of draws whose permutation is not the most common one of their chain."""
-    num_components = permutations.shape[-1]
-    code = jnp.sum(permutations * num_components ** jnp.arange(num_components), axis=-1)
-    ordered = jnp.sort(code, axis=1)
-    most_common = jax.vmap(lambda o: o[jnp.argmax(_run_lengths(o))])(ordered)
-    return jnp.mean(code != most_common[:, None])
 
+    def commonest(chain):
+        ordered = chain[jnp.lexsort(chain.T)]
+        run = jnp.cumsum(jnp.any(ordered[1:] != ordered[:-1], axis=1))
+        return jnp.max(jnp.bincount(jnp.concatenate([jnp.zeros(1, run.dtype), run]), length=chain.shape[0]))
 
-def _run_lengths(ordered: Int[Array, " S"]) -> Int[Array, " S"]:
-    """How many entries equal each entry of a sorted vector."""
-    return jnp.searchsorted(ordered, ordered, side="right") - jnp.searchsorted(ordered, ordered, side="left")
+    num_chains, num_draws, _ = permutations.shape
+    return 1.0 - jnp.sum(jax.lax.map(commonest, permutations)) / (num_chains * num_draws)
 
 
 def _scan_blocks(add, total, draws, block: int):

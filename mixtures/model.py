@@ -1,18 +1,33 @@
 """The mixture itself, written down once: every engine fits this value."""
 
 from functools import partial
+from typing import cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
+from numpyro.distributions import constraints
 
 from mixtures import _kernel
 from mixtures._checks import as_rows, check_count
 from mixtures._kernel import Rows
 from mixtures.families import AbstractFamily, AbstractParams, Gaussian
 from mixtures.priors import AbstractPrior, Flat
+
+_EVERYWHERE = (constraints.real, constraints.real_vector, constraints.positive)
+_BY_CONSTRUCTION = (constraints.simplex, constraints.positive_definite)
+
+
+def _log_prob(site: dist.Distribution, value: Array) -> Array:
+    """Log density of a site, −∞ outside a bounded support, where NumPyro's densities are not defined."""
+    support = getattr(site.support, "base_constraint", site.support)
+    log_prob = jnp.asarray(site.log_prob(value))
+    if any(support is known for known in _EVERYWHERE + _BY_CONSTRUCTION):
+        return log_prob
+    return jnp.where(jnp.all(cast(constraints.Constraint, site.support)(value)), log_prob, -jnp.inf)
 
 
 class Mixture(eqx.Module):
@@ -80,7 +95,7 @@ class Mixture(eqx.Module):
         values = self.family.sites(params)
         num_features = self.family.locations(params).shape[-1]
         shapes = self.family.shapes(self.num_components, num_features)
-        terms = [site(values).log_prob(values[name]) for name, site in self.prior.sites(shapes).items()]
+        terms = [_log_prob(site(values), values[name]) for name, site in self.prior.sites(shapes).items()]
         return jnp.sum(jnp.stack(terms))
 
     def log_likelihood(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, ""]:

@@ -16,9 +16,8 @@ import numpyro.distributions as dist
 from jax.core import Tracer
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
-from numpyro.distributions.transforms import PowerTransform
 
-from mixtures._distributions import ScaleCorrelation
+from mixtures._distributions import ScaleCorrelation, Squared
 
 Sites = dict[str, Callable[[dict[str, Array]], dist.Distribution]]
 Shapes = dict[str, tuple[constraints.Constraint, tuple[int, ...]]]
@@ -110,7 +109,8 @@ class Conjugate(AbstractPrior):
     def sites(self, shapes: Shapes) -> Sites:
         """Dirichlet weights, inverse-Wishart (or inverse-gamma) covariances, and means given the covariances."""
         support, shape = shapes["covariances"]
-        num_components, _ = shapes["means"][1]
+        num_components, num_features = shapes["means"][1]
+        self._check_shapes(support, shape, num_features)
 
         def weights(_):
             return dist.Dirichlet(jnp.full(num_components, self.concentration))
@@ -134,10 +134,23 @@ class Conjugate(AbstractPrior):
 
         return {"weights": weights, "covariances": covariances, "means": means}
 
+    def _check_shapes(self, support: constraints.Constraint, shape: tuple[int, ...], num_features: int) -> None:
+        if support.event_dim == 2:
+            allowed = [(num_features, num_features)]
+        elif len(shape) == 1:
+            allowed = [()]
+        else:
+            allowed = [(num_features,), (1, 1)] if num_features == 1 else [(num_features,)]
+        if self.mean.shape != (num_features,) or self.scale.shape not in allowed:
+            raise ValueError(
+                f"For this mixture the conjugate prior needs mean of shape ({num_features},) and scale of shape "
+                f"{allowed[0]}; got {self.mean.shape} and {self.scale.shape}."
+            )
+
     def describe(self) -> dict[str, object]:
         """State the hyperparameters in data units."""
         values = {name: getattr(self, name).tolist() for name in ("mean", "shrinkage", "dof", "scale", "concentration")}
-        return {"name": "conjugate", "source": "Fraley and Raftery (2007)", **values}
+        return {"name": "conjugate", **values}
 
 
 class Independent(AbstractPrior):
@@ -220,8 +233,7 @@ class Independent(AbstractPrior):
                 f"shape {self.correlation.event_shape} for {num_features} features."
             )
         if not matrix:
-            variance = dist.TransformedDistribution(self.scale, PowerTransform(2.0))
-            return _for_each(variance, shape, num_features, "scale")
+            return _for_each(Squared(self.scale), shape, num_features, "scale")
         correlation = self.correlation if self.correlation is not None else dist.LKJ(num_features)
         scales = _for_each(self.scale, (num_features,), num_features, "scale")
         return _expand(ScaleCorrelation(scales, correlation), shape)

@@ -40,7 +40,16 @@ def independent_covariance(covariance: str, x: np.ndarray) -> mx.Mixture:
     )
 
 
-PRIORS = {"conjugate": conjugate, "scale": independent_scale, "covariance": independent_covariance}
+def bounded(covariance: str, x: np.ndarray) -> mx.Mixture:
+    """Priors whose supports have ends; NumPyro's densities outside them are not to be used."""
+    num_features = x.shape[1]
+    low, high = jnp.asarray(x.min(axis=0)), jnp.asarray(x.max(axis=0))
+    scale = dist.Uniform(0.5, 4.0) if covariance == "spherical" or num_features == 1 else dist.HalfNormal(3.0)
+    prior = mx.priors.Independent(dist.Dirichlet(jnp.ones(3)), dist.Uniform(low, high), scale)
+    return mx.Mixture(mx.Gaussian(covariance), 3, prior)
+
+
+PRIORS = {"conjugate": conjugate, "bounded": bounded, "scale": independent_scale, "covariance": independent_covariance}
 
 CASES = [(c, d, p) for c in COVARIANCES for d in (1, 3) for p in PRIORS]
 IDS = [f"{c}-{d}d-{p}" for c, d, p in CASES]

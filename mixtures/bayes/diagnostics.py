@@ -62,9 +62,12 @@ def summarise(draws: Float[np.ndarray, "C S ..."]) -> Summary:
     shape = draws.shape[2:]
     columns = draws.reshape(*draws.shape[:2], -1)
     varies = np.ptp(columns, axis=(0, 1)) > 0
+    absent = (
+        np.nan if np.isfinite(columns).all() else np.inf
+    )  # constants have no R-hat; draws that are not finite, the worst
 
     def each(function) -> np.ndarray:
-        values = [function(columns[..., i]) if v else np.nan for i, v in enumerate(varies)]
+        values = [function(columns[..., i]) if v else absent for i, v in enumerate(varies)]
         return np.asarray(values, float).reshape(shape)
 
     def stat(name, **options):

@@ -1,10 +1,11 @@
-"""`fit_nuts`: NumPyro's NUTS kernel in one compiled scan, chains batched."""
+"""`fit_nuts`: NumPyro's NUTS kernel in one compiled program, chain after chain."""
 
 from typing import cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key, Real
 from numpyro.infer.hmc import HMCState, hmc
@@ -22,6 +23,7 @@ from mixtures.model import Mixture
 
 MAX_RHAT = 1.01  # Vehtari et al. 2021, section 4
 MIN_ESS_PER_CHAIN = 100  # Vehtari et al. 2021, section 4: 400 for four chains
+MAX_DIVERGENT = 0.01  # share of transitions; a few are noted, more mean that regions were missed
 _START_RADIUS = 2.0  # starts are uniform on [−2, 2] in every standardised unconstrained coordinate, as in Stan
 _CHUNK = 250  # iterations of one compiled chunk
 
@@ -44,6 +46,8 @@ class NUTSInfo(AbstractInfo):
         rhat, ess = diagnostics.max_rhat, diagnostics.min_ess
         needed = MIN_ESS_PER_CHAIN * self.diverging.shape[0]
         numbers = f"Largest R-hat of a label-free quantity {rhat:.4f}, smallest ESS {ess:.0f}"
+        if not np.isfinite(rhat):
+            return Status.NON_FINITE, "Some draws have no finite density; conclude nothing from them."
         if not rhat <= MAX_RHAT:
             return (
                 Status.NOT_CONVERGED,
@@ -51,6 +55,12 @@ class NUTSInfo(AbstractInfo):
             )
         if not ess >= needed:
             return Status.NOT_CONVERGED, f"{numbers}, fewer than {needed}: too few effective draws; run longer."
+        share = diagnostics.divergences / self.diverging.size
+        if share > MAX_DIVERGENT:
+            return (
+                Status.NOT_CONVERGED,
+                f"{share:.1%} of transitions diverged (limit {MAX_DIVERGENT:.0%}): parts of the posterior were missed.",
+            )
         return Status.CONVERGED, f"{numbers}; {diagnostics.divergences} divergent transitions."
 
     def sample_stats(self) -> dict[str, Float[Array, "C S"]]:

@@ -59,6 +59,10 @@ class Posterior[Info: AbstractInfo](eqx.Module):
     @property
     def diagnostics(self) -> Diagnostics:
         """R-hat, ESS and Monte Carlo errors, of relabelled parameters and of label-free quantities."""
+        if self.log_joint.ndim != 2:
+            raise ValueError(
+                f"diagnostics need one posterior, got a batch of shape {self.log_joint.shape[:-2]}: index it first."
+            )
         parameters = {name: summarise(np.asarray(v)) for name, v in self.model.family.estimates(self.params).items()}
         invariants = {name: summarise(np.asarray(getattr(self, name))) for name in ("log_likelihood", "log_joint")}
         return Diagnostics(parameters, invariants, self.info.num_divergences())

@@ -150,7 +150,9 @@ def _fit(model, x, key, reference, guide: str, num_starts: int, num_steps: int, 
     rows = model.prepare(x, num_starts * _NUM_PARTICLES)
     coordinates = Coordinates.of(model, rows.frame)
     key_starts, key_fit = jax.random.split(key)
-    starts = jax.vmap(coordinates.vector)(cautious_starts(model, x, key_starts, num_starts))
+    starts = jax.vmap(lambda p: coordinates.vector(coordinates.into_support(p)))(
+        cautious_starts(model, x, key_starts, num_starts)
+    )
 
     def optimise(key, u):
         return _optimise(model, rows, coordinates, guide, key, u, num_steps, num_samples)

@@ -40,7 +40,7 @@ Examples:
   mixtures compare iris.csv -k 3 --columns sepal_width,petal_width -o out/iris
   mixtures compare heights.tsv --covariance tied --quick
   mixtures compare heights.tsv --prior 'mean=Normal(170, 20);
-      scale=HalfNormal(10); weights=Dirichlet(2)'
+      scale=LogNormal(2, 0.5); weights=Dirichlet(2)'
 
 """
 
@@ -48,7 +48,7 @@ _FIT_EXAMPLES = """\b
 Examples:
   mixtures fit timeseries.csv --components 3
   mixtures fit iris.csv -k 3 --covariance tied --out out/iris-fit
-  mixtures fit heights.tsv --prior 'mean=Normal(170, 20); scale=HalfNormal(10)'
+  mixtures fit heights.tsv --prior 'mean=Normal(170, 20); scale=LogNormal(2, 0.5)'
 
 """
 
@@ -222,7 +222,7 @@ def fit(
             for key, objective, name in zip(keys, ("ml", "map"), ("maximum likelihood", "MAP"), strict=True):
                 on_progress = stages(f"EM, {name}")
                 found = fit_em(model, x, key=key, objective=objective, num_starts=starts or 64, on_progress=on_progress)
-                fits[objective] = found, standard_errors(model, found, x, objective=objective)
+                fits[objective] = found, standard_errors(model, found, x)
         display.show_fits(console, model, data, fits)
         written = None if out is None else save_fits(out, model, data, fits)
         display.show_written(console, written, time.perf_counter() - begin)

@@ -1,4 +1,4 @@
-"""Priors written as text, such as ``"mean=Normal(0, 10); scale=HalfNormal(5); weights=Dirichlet(1)"``.
+"""Priors written as text, such as ``"mean=Normal(0, 10); scale=LogNormal(1, 0.5); weights=Dirichlet(1)"``.
 
 The text is read as Python syntax but never run: only a NumPyro distribution's name, called with numbers or lists of
 numbers, is accepted.
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mixtures.priors import AbstractPrior
 
 SITES = ("weights", "mean", "scale", "covariance", "correlation")
-EXAMPLE = "mean=Normal(0, 10); scale=HalfNormal(5); weights=Dirichlet(1)"
+EXAMPLE = "mean=Normal(0, 10); scale=LogNormal(1, 0.5); weights=Dirichlet(1)"
 
 
 class PriorError(ValueError):

@@ -9,11 +9,12 @@ from pathlib import Path
 import jax
 from jaxtyping import Array, Key
 
-from mixtures._checks import check_key
+from mixtures._checks import check_choice, check_count, check_key
 from mixtures._drivers import OnProgress
+from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.nuts import NUTSInfo, fit_nuts
 from mixtures.bayes.posterior import Posterior
-from mixtures.bayes.vi import VIInfo, fit_vi
+from mixtures.bayes.vi import GUIDES, VIInfo, fit_vi
 from mixtures.compare.agreement import AgreementRow, agreement
 from mixtures.compare.densities import Density, density, thin
 from mixtures.compare.partitions import Clustering, clustering
@@ -102,6 +103,11 @@ def compare(
         If an argument is wrong.
     """
     check_key(key)
+    refuse_flat(model)
+    check_choice("guide", guide, tuple(GUIDES))
+    counts = {"num_starts": num_starts, "num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
+    for name, count in counts.items():
+        check_count(name, count)
     data = as_data(x)
     keys = jax.random.split(key, 5)
     clock = _Clock(on_stage)
@@ -128,11 +134,8 @@ def compare(
         result = compare_fits(model, data, ml=ml, map_fit=best, vi=vi, nuts=nuts, key=keys[4])
     settings = {
         "key": jax.random.key_data(key).tolist(),
-        "num_starts": num_starts,
         "guide": guide,
-        "num_warmup": num_warmup,
-        "num_samples": num_samples,
-        "num_chains": num_chains,
+        **counts,
     }
     return replace(result, timings=clock.seconds, settings=settings)
 

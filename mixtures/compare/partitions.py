@@ -1,4 +1,4 @@
-"""Agreement of clusterings: hard partitions and responsibilities, neither of which needs labels to match."""
+"""Agreement of clusterings: indices of hard partitions, which ignore labels, and of responsibilities, which do not."""
 
 from dataclasses import dataclass
 

@@ -1,7 +1,7 @@
-"""The verdict, its rules and every threshold, in one place.
+"""The verdict, its rules and their thresholds (those of convergence belong to the engines).
 
 Statements that do not depend on labels come first: a posterior that did not converge is never used, predictive
-densities and partitions are compared next, and parameters, which need labels, last.
+densities are compared next, and partitions and parameters, which need labels, last.
 """
 
 from dataclasses import dataclass
@@ -57,10 +57,14 @@ def judge(
     if obstacles:
         return Verdict(NOT_COMPARABLE, (*obstacles, *notes))
     labelled, label_notes = _labels(nuts, agreement)
+    differences = (*_densities(density), *(_partitions(clustering) if labelled else ()), *_locations(labelled))
     notes = (*label_notes, *notes)
-    differences = (*_label_free(clustering, density), *_locations(labelled))
     if differences:
         return Verdict(DISAGREE, (*differences, *notes))
+    if not labelled:
+        distance = density.hellinger["nuts"]
+        agreed = f"The densities agree (Hellinger distance {distance:.3f}), but no parameter could be compared."
+        return Verdict(NOT_COMPARABLE, (agreed, *notes))
     found = _summary(labelled, clustering, density)
     widths = _widths(errors, labelled)
     return Verdict(LOCATION_ONLY if widths else AGREE, (*widths, found, *notes))
@@ -94,17 +98,24 @@ def _labels(
     return trusted, [f"Chains disagree about {', '.join(left_out)}, which were not compared."]
 
 
-def _label_free(clustering: Clustering, density: Density) -> list[str]:
-    differences = []
-    distance, ari = density.hellinger["nuts"], clustering.ari["nuts"]
+def _densities(density: Density) -> list[str]:
+    distance = density.hellinger["nuts"]
     if distance > MAX_HELLINGER:
-        differences.append(
+        return [
             f"The MAP density is a Hellinger distance of {distance:.2f} from the posterior predictive "
             f"(limit {MAX_HELLINGER})."
-        )
-    if ari < MIN_ARI:
-        differences.append(f"MAP and posterior partitions differ: adjusted Rand index {ari:.2f} (limit {MIN_ARI}).")
-    return differences
+        ]
+    return []
+
+
+def _partitions(clustering: Clustering) -> list[str]:
+    """Needs labels: the posterior's partition comes from responsibilities averaged over relabelled draws."""
+    ari = clustering.ari["nuts"]
+    return (
+        [f"MAP and posterior partitions differ: adjusted Rand index {ari:.2f} (limit {MIN_ARI})."]
+        if ari < MIN_ARI
+        else []
+    )
 
 
 def _locations(rows: tuple[AgreementRow, ...]) -> list[str]:
@@ -121,7 +132,7 @@ def _widths(errors: StandardErrors, rows: tuple[AgreementRow, ...]) -> list[str]
         return []
     worst = max(off, key=lambda row: abs(np.log(row.width_ratio)))
     return [
-        f"{len(off)} of {len(rows)} standard errors differ from the posterior sd by more than a factor of 1.5; "
+        f"{len(off)} of {len(rows)} standard errors differ from the posterior sd by more than a factor of {high:.3g}; "
         f"the worst is {worst.parameter}, whose standard error is {worst.width_ratio:.2f} of its posterior sd."
     ]
 

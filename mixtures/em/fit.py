@@ -14,14 +14,20 @@ from mixtures._checks import as_rows, check_choice, check_count, check_data, che
 from mixtures._drivers import OnProgress, chunk_limits
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures.coordinates import Coordinates
 from mixtures.em import step as em_step
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
 from mixtures.model import Mixture
+from mixtures.priors import Conjugate
 from mixtures.starts import random_starts
 
 _OBJECTIVES = {"map": "posterior density", "ml": "likelihood"}
+_SINGLE_PRECISION = (
+    "In single precision a component narrower than 2% of the data cannot be told from a collapsed one: use float64."
+)
+_CLEARLY = 1e-3  # nats
 _LANE_LIMIT = 2**23  # rows × components × starts advanced at once; beyond it starts take turns
 
 
@@ -79,12 +85,15 @@ class EMFit(eqx.Module):
         message = Status(int(self.status_code)).message.replace("objective", _OBJECTIVES[self.objective])
         collapsed, total = int(self.collapsed_starts), self.starts.status.shape[-1]
         share = f" {collapsed} of {total} starts ({collapsed / total:.0%}) collapsed." if collapsed else ""
-        return message + share
+        failed = int(np.isin(self.starts.status, (Status.EMPTY, Status.NON_FINITE, Status.STALLED)).sum())
+        return message + share + (f" {failed} more failed numerically." if failed else "")
 
     @property
     def reason(self) -> str:
         """The outcome in full: the summary, which component collapsed onto which rows, and any that is empty."""
-        return " ".join([self.summary, *_explain_collapses(self.starts), *_explain_empty(self.params)])
+        single = self.log_likelihood.dtype == jnp.float32 and bool(self.unbounded)
+        precision = [_SINGLE_PRECISION] if single else []
+        return " ".join([self.summary, *_explain_collapses(self.starts), *_explain_empty(self.params), *precision])
 
 
 def fit_em(
@@ -142,6 +151,8 @@ def fit_em(
     check_positive("atol", atol)
     rows_of_x = as_rows(x)
     check_data(rows_of_x, model.num_components)
+    if objective == "map":
+        _refuse_unbounded_weights(model)
     target = model if objective == "map" else model.without_prior()
 
     rows, states = _begin(target, rows_of_x, key, num_starts)
@@ -162,6 +173,15 @@ def fit_em(
     return fit
 
 
+def _refuse_unbounded_weights(model: Mixture) -> None:
+    prior = model.prior
+    if isinstance(prior, Conjugate) and not is_traced(prior) and float(prior.concentration) < 1:
+        raise ValueError(
+            f"objective='map' needs a prior concentration of at least 1, got {float(prior.concentration):g}: below it "
+            "the density is infinite at zero weights, so there is no mode; use fit_nuts, or objective='ml'."
+        )
+
+
 def _lanes(num_rows: int, num_components: int, num_starts: int) -> int:
     return max(1, min(num_starts, _LANE_LIMIT // (num_rows * num_components)))
 
@@ -170,8 +190,9 @@ def _lanes(num_rows: int, num_components: int, num_starts: int) -> int:
 def _begin(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> tuple[Rows, EMState]:
     lanes = _lanes(x.shape[0], model.num_components, num_starts)
     rows = model.prepare(x, lanes)
+    coordinates = Coordinates.of(model, rows.frame)
     params = random_starts(model, x, key, num_starts)
-    return rows, jax.lax.map(lambda p: em_step.init(model, rows, p), params, batch_size=lanes)
+    return rows, jax.lax.map(lambda p: em_step.init(model, rows, coordinates.into_support(p)), params, batch_size=lanes)
 
 
 @eqx.filter_jit
@@ -198,7 +219,9 @@ def _finish(
     ended_well = (status == Status.CONVERGED) | (status == Status.MAX_STEPS)
     # A stalled start's height is rounding error: it stands for the fit only where nothing better does.
     interior = jnp.where(jnp.any(ended_well), ended_well, status == Status.STALLED)
-    best = jnp.argmax(jnp.where(interior, states.objective, -jnp.inf))
+    # A start cut short stands for the fit only where it is clearly the highest.
+    height = jnp.where(status == Status.MAX_STEPS, states.objective - _CLEARLY, states.objective)
+    best = jnp.argmax(jnp.where(interior, height, -jnp.inf))
     winner = jax.tree.map(lambda leaf: leaf[best], states)
 
     collapsed, found = jnp.any(status == Status.COLLAPSED), jnp.any(interior)

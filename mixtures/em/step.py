@@ -108,4 +108,6 @@ def _climb(model: Mixture, frame: Frame, stats: Float[Array, "K P"], params: Abs
     heights = jax.vmap(expected_log_joint)(candidates)
     best = jnp.argmax(jnp.where(jnp.isfinite(heights), heights, -jnp.inf))
     higher = heights[best] > expected_log_joint(start)
-    return jax.tree.map(lambda new, old: jnp.where(higher, new, old), coordinates.params(candidates[best]), params)
+    moved = jax.tree.map(lambda new, old: jnp.where(higher, new, old), coordinates.params(candidates[best]), params)
+    # Without a direction there was no search, and standing still would look like convergence.
+    return jax.tree.map(lambda leaf: jnp.where(jnp.all(jnp.isfinite(direction)), leaf, jnp.nan), moved)

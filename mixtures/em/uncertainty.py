@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Real
 
-from mixtures._checks import as_rows, check_choice
+from mixtures._checks import as_rows
 from mixtures.coordinates import Coordinates, hessian
 from mixtures.em.fit import EMFit
 from mixtures.model import Mixture
@@ -52,9 +52,7 @@ _REASONS = {
 }
 
 
-def standard_errors(
-    model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"], *, objective: str = "map"
-) -> StandardErrors:
+def standard_errors(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> StandardErrors:
     """Standard errors of a fit from the observed information of its objective.
 
     The Hessian is taken in unconstrained coordinates, inverted, and carried back by the delta method. At a stationary
@@ -65,11 +63,9 @@ def standard_errors(
     model
         The mixture that was fitted.
     fit
-        The fit, from `fit_em` with the same `objective`.
+        The fit, from `fit_em`; the curvature is that of the objective it maximised.
     x
         The data that were fitted, (N,) or (N, D).
-    objective
-        ``"map"`` for curvature of the log joint, ``"ml"`` for that of the log-likelihood.
 
     Returns
     -------
@@ -77,8 +73,7 @@ def standard_errors(
         NaN, with a reason, where there is no estimate, a weight is zero, the information is not positive definite or
         the point is not stationary.
     """
-    check_choice("objective", objective, ("map", "ml"))
-    target = model if objective == "map" else model.without_prior()
+    target = model if fit.objective == "map" else model.without_prior()
     return _standard_errors(target, fit, as_rows(x))
 
 

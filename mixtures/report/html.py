@@ -161,7 +161,7 @@ def _trust_ml(ml: dict) -> tuple[str, str, str]:
         )
     if ml["status"] != "converged":
         return "bad", "Not yet:", ml["reason"]
-    return "good", "As a maximum:", "no start collapsed."
+    return "good", "As a local maximum:", "no start collapsed (with free variances no global one exists in theory)."
 
 
 def _trust_map(best: dict) -> tuple[str, str, str]:

@@ -72,7 +72,6 @@ NOTES = {
     "VI failed": ({"vi__status": Status.NON_FINITE, "vi__reason": "no ELBO"}, "Variational inference is not to be used: no ELBO"),
     "VI poor": ({"vi__info__khat": 0.9}, "approximation is poor (Pareto k-hat 0.90"),
     "VI usable": ({}, "approximation is usable"),
-    "labels ambiguous": ({"nuts__relabelling__ambiguity": 0.3, "agreement": (row(z=9.0),)}, "labels are ambiguous (30%)"),
     "one chain astray": ({"agreement": (row(), row(parameter="weights[2]", rhat=1.2, z=9.0))}, "Chains disagree about weights[2]"),
 }  # fmt: skip
 
@@ -90,3 +89,13 @@ def test_an_unconverged_posterior_is_never_a_truth():
     verdict = case(nuts__status=Status.NOT_CONVERGED, density__hellinger__nuts=0.9, clustering__ari__nuts=0.0)
     assert verdict.level == NOT_COMPARABLE
     assert not any("Hellinger" in reason for reason in verdict.reasons)
+
+
+def test_with_ambiguous_labels_only_densities_are_compared():
+    """Partitions and parameters need labels: neither may decide, and agreement is not claimed for them."""
+    ambiguous = {"nuts__relabelling__ambiguity": 0.3, "agreement": (row(z=9.0),), "clustering__ari__nuts": 0.1}
+    verdict = case(**ambiguous)
+    assert verdict.level == NOT_COMPARABLE
+    assert "no parameter could be compared" in verdict.reasons[0]
+    assert "labels are ambiguous (30%)" in verdict.reasons[1]
+    assert case(**ambiguous, density__hellinger__nuts=0.4).level == DISAGREE

@@ -322,3 +322,18 @@ def test_wrong_arguments(change, message, monkeypatch):
         mx.fit_em(
             mx.Mixture(mx.Gaussian(), 2), arguments.pop("x"), objective=arguments.pop("objective", "ml"), **arguments
         )
+
+
+def test_bounded_priors_bind(series):
+    """Estimates stay inside the prior's support, and density outside it is nought."""
+    prior = mx.priors.Independent(dist.Dirichlet(jnp.ones(3)), dist.Uniform(30.0, 45.0), dist.Uniform(0.5, 2.0))
+    model = mx.Mixture(mx.Gaussian(), 3, prior)
+    fit = mx.fit_em(model, series, key=KEY, num_starts=8)
+    assert fit.status.is_estimate
+    assert bool(((fit.params.means >= 30) & (fit.params.means <= 45)).all())
+    assert bool(((fit.params.covariances >= 0.25) & (fit.params.covariances <= 4.0)).all())
+    wide = eqx.tree_at(lambda p: p.compact, fit.params, fit.params.compact.at[0].set(25.0))
+    assert model.log_prior(wide) == -jnp.inf
+    # p(σ²) = p(σ) / 2σ with p(σ) = 1 / 1.5, three times; means uniform on 15 units; Dirichlet(1) of three weights is 2.
+    expected = np.log(2) - 3 * np.log(15) - 3 * np.log(1.5) - np.log(2 * np.sqrt(fit.params.covariances)).sum()
+    np.testing.assert_allclose(model.log_prior(fit.params), expected, rtol=1e-9)
