@@ -145,7 +145,8 @@ def _modes(ax: Axes, modes: list[dict]) -> None:
         return
     at, hits = [m["objective"] for m in modes], [m["hits"] for m in modes]
     ax.vlines(at, 0, hits, color=EM, linewidth=1.6)
-    ax.plot(at[1:], hits[1:], "o", color=EM, markerfacecolor=PAPER, markersize=7, clip_on=False)
+    others = ax.plot(at[1:], hits[1:], "o", color=EM, markerfacecolor=PAPER, markersize=7, clip_on=False)
+    others[0].set_in_layout(False)  # no points have no extent, which upsets the layout
     ax.plot(at[:1], hits[:1], "o", color=EM, markersize=8, clip_on=False)
     span = max(at[0] - at[-1], 1.0)
     for mode in modes[: 2 if len(modes) <= _LABELLED_MODES else 1]:
