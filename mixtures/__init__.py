@@ -10,6 +10,7 @@ import numpyro.util  # noqa: F401  (ArviZ leaves NumPyro lazy, and its submodule
 
 from mixtures import priors
 from mixtures._status import Status
+from mixtures._version import __version__
 from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts
 from mixtures.bayes.posterior import Posterior
@@ -21,8 +22,6 @@ from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.families import Gaussian, GaussianParams
 from mixtures.model import Mixture
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Comparison",
     "Data",
@@ -33,6 +32,7 @@ __all__ = [
     "Posterior",
     "StandardErrors",
     "Status",
+    "__version__",
     "compare",
     "compare_fits",
     "fit_em",

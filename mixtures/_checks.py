@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.sharding import NamedSharding
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
 
 def is_traced(*values) -> bool:
@@ -52,28 +52,30 @@ def check_data(x: Float[Array, "N D"], num_components: int) -> None:
     if is_traced(x):
         return
     with jax.ensure_compile_time_eval():  # x may be a constant of a caller's trace
-        _check_finite(x)
-        constant = np.flatnonzero(jnp.max(x, axis=0) == jnp.min(x, axis=0)).tolist()
-        if constant:
-            raise ValueError(
-                f"x must vary in every column; columns {', '.join(map(str, constant))} do not: leave them out."
-            )
+        finite, varies = _inspect(x)
+        if not finite.all():
+            first = ", ".join(map(str, np.flatnonzero(~np.asarray(finite))[:5].tolist()))
+            count = int((~jnp.isfinite(x)).sum())
+            raise ValueError(f"x must be finite; {count} values are NaN or infinite, first in rows {first}.")
+        if not varies.all():
+            constant = ", ".join(map(str, np.flatnonzero(~np.asarray(varies)).tolist()))
+            raise ValueError(f"x must vary in every column; columns {constant} do not: leave them out.")
         if num_components > _count_distinct(x[:1000]) and num_components > (distinct := _count_distinct(x)):
             raise ValueError(
                 f"num_components must be at most the number of distinct rows, {distinct}; got {num_components}."
             )
 
 
-def _check_finite(x: Float[Array, "N D"]) -> None:
-    finite = jnp.isfinite(x)
-    if not bool(finite.all()):
-        first = ", ".join(map(str, np.flatnonzero(~finite.all(axis=1))[:5].tolist()))
-        raise ValueError(f"x must be finite; {int((~finite).sum())} values are NaN or infinite, first in rows {first}.")
+@jax.jit
+def _inspect(x: Float[Array, "N D"]) -> tuple[Bool[Array, " N"], Bool[Array, " D"]]:
+    """Which rows are finite, and which columns vary."""
+    return jnp.all(jnp.isfinite(x), axis=1), jnp.max(x, axis=0) > jnp.min(x, axis=0)
 
 
-def _count_distinct(x: Float[Array, "N D"]) -> int:
+@jax.jit
+def _count_distinct(x: Float[Array, "N D"]) -> Int[Array, ""]:
     ordered = x[jnp.lexsort(x.T)]
-    return int(jnp.sum(jnp.any(ordered[1:] != ordered[:-1], axis=1))) + 1
+    return jnp.sum(jnp.any(ordered[1:] != ordered[:-1], axis=1)) + 1
 
 
 def check_count(name: str, value, least: int = 1) -> int:

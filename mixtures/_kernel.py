@@ -52,6 +52,7 @@ class Rows(eqx.Module):
     num_rows: int = eqx.field(static=True)
 
     @staticmethod
+    @eqx.filter_jit
     def prepare(x: Float[Array, "N D"], sufficient_stats: SufficientStats, num_lanes: int) -> "Rows":
         """Standardise and block rows; `num_lanes` is the number of log-density rows alive at once (K × starts)."""
         frame, num_rows = Frame.of(x), x.shape[0]
@@ -128,6 +129,7 @@ def _materialise(tangent, primal):
 log_likelihood.defjvp(_log_likelihood_jvp, symbolic_zeros=True)
 
 
+@eqx.filter_jit
 def log_densities(eta: Float[Array, "K P"], rows: Rows) -> Float[Array, "K N"]:
     """Weighted component log-densities log w_k p(x_n | θ_k), one column a row of data."""
     if rows.blocks.shape[0] == 1:

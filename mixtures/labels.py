@@ -84,6 +84,7 @@ def relabel(
     return aligned, Relabelling(permutations, _switched_share(permutations), ambiguity)
 
 
+@jax.jit  # traced once, however many programs use it
 def _assign(cost: Float[Array, "K K"]) -> Int[Array, " K"]:
     """Column assigned to each row at the least total cost."""
     rows, columns = hungarian_algorithm(cost)

@@ -90,6 +90,7 @@ class Mixture(eqx.Module):
         """Prepare data for the kernel once, before a loop that visits them many times."""
         return self.family.prepare(as_rows(x), self.num_components * num_starts)
 
+    @eqx.filter_jit  # traced once, however many programs use it
     def log_prior(self, params: AbstractParams) -> Float[Array, ""]:
         """Log prior density at `params`, fully normalised, in (weights, component parameters) coordinates."""
         values = self.family.sites(params)

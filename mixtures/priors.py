@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jax.core import Tracer
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
+from mixtures._checks import check_positive, is_traced
 from mixtures._distributions import ScaleCorrelation, Squared
 
 Sites = dict[str, Callable[[dict[str, Array]], dist.Distribution]]
@@ -102,9 +102,11 @@ class Conjugate(AbstractPrior):
         """Refuse hyperparameters of the wrong shape or sign."""
         if self.mean.ndim != 1:
             raise ValueError(f"mean must have shape (D,), got shape {self.mean.shape}.")
-        _check_positive("shrinkage", self.shrinkage)
-        _check_positive("concentration", self.concentration)
-        _check_positive("dof", self.dof - (self.mean.shape[0] - 1), "must exceed D − 1")
+        check_positive("shrinkage", self.shrinkage)
+        check_positive("concentration", self.concentration)
+        least = self.mean.shape[0] - 1
+        if not is_traced(self.dof) and not np.all(np.asarray(self.dof) > least):
+            raise ValueError(f"dof must exceed D − 1 = {least}, got {self.dof}.")
 
     def sites(self, shapes: Shapes) -> Sites:
         """Dirichlet weights, inverse-Wishart (or inverse-gamma) covariances, and means given the covariances."""
@@ -260,7 +262,7 @@ def _supported(name: str, given: dist.Distribution) -> bool:
         return support is constraints.simplex
     if name == "correlation":
         return support is constraints.corr_matrix
-    if name == "mean" or support.is_discrete or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(given)):
+    if name == "mean" or support.is_discrete or is_traced(given):
         return not support.is_discrete
     negative = -np.logspace(-9, 9, 37).reshape(-1, 1)
     return support is constraints.positive_definite or not np.any(support(negative))
@@ -292,8 +294,3 @@ def _as_float(name: str, value) -> Float[Array, "..."]:
         return jnp.asarray(value, float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must be a number or an array of numbers, got {type(value).__name__}.") from error
-
-
-def _check_positive(name: str, value: Array, demand: str = "must be positive") -> None:
-    if not isinstance(value, Tracer) and not np.all(np.asarray(value) > 0):
-        raise ValueError(f"{name} {demand}, got {value}.")

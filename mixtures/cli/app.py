@@ -18,7 +18,6 @@ from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes, 
 
 if TYPE_CHECKING:
     from mixtures.data import Data
-    from mixtures.em.fit import EMFit
     from mixtures.model import Mixture
 
 _QUICK = {"num_starts": 16, "num_warmup": 500, "num_samples": 1000}
@@ -87,9 +86,9 @@ class Guide(StrEnum):
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        import mixtures
+        from mixtures._version import __version__
 
-        typer.echo(f"mixtures {mixtures.__version__}")
+        typer.echo(f"mixtures {__version__}")
         raise typer.Exit()
 
 
@@ -181,7 +180,7 @@ def compare(
             written = save(result, folder)
         display.show_comparison(console, result)
         display.show_written(console, written, time.perf_counter() - begin)
-        if not _is_estimate(result.map):
+        if not result.map.status.is_estimate:
             raise typer.Exit(FAILED)
         raise typer.Exit(NOT_COMPARABLE if result.verdict.level == "not comparable" else 0)
 
@@ -226,7 +225,7 @@ def fit(
         display.show_fits(console, model, data, fits)
         written = None if out is None else save_fits(out, model, data, fits)
         display.show_written(console, written, time.perf_counter() - begin)
-        raise typer.Exit(0 if any(_is_estimate(found) for found, _ in fits.values()) else FAILED)
+        raise typer.Exit(0 if any(found.status.is_estimate for found, _ in fits.values()) else FAILED)
 
 
 def _prepare(
@@ -263,12 +262,6 @@ def _prepare(
         if calls is None:
             return data, Mixture.for_data(jax.numpy.asarray(data.values), components, family)
         return data, Mixture(family, components, build_prior(calls, family, components, data.values.shape[1]))
-
-
-def _is_estimate(found: "EMFit") -> bool:
-    from mixtures._status import Status
-
-    return Status(int(found.status_code)).is_estimate
 
 
 def _split(columns: str) -> list[str]:

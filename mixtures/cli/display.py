@@ -104,13 +104,13 @@ def _say_prior(prior: dict[str, object]) -> str:
 
 def show_comparison(console: Console, result: "Comparison") -> None:
     """Print every parameter under all engines, then the fits in words, then the verdict with its reasons."""
-    sound = result.nuts.status.is_estimate
+    sound, approximated = result.nuts.status.is_estimate, result.vi.status.is_estimate
     columns = ("Parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "z", "R-hat", "ESS")
     rows = [
         (
             row.parameter,
             _plus_minus(row.map, row.se),
-            _plus_minus(row.vi_mean, row.vi_sd),
+            _plus_minus(row.vi_mean, row.vi_sd) if approximated else "–",
             _plus_minus(row.nuts_mean, row.nuts_sd) if sound else "–",
             _fixed(row.z, 2) if sound else "–",
             _fixed(row.rhat, 3),

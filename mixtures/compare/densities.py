@@ -61,10 +61,9 @@ def density(
 
 def thin(posterior: Posterior, most: int = _MAX_DRAWS) -> AbstractParams:
     """At most `most` evenly spaced draws of all chains, with one leading axis."""
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), posterior.params)
-    count = flat.weights.shape[0]
+    count = posterior.log_joint.size
     keep = np.linspace(0, count - 1, min(most, count)).astype(int)
-    return jax.tree.map(lambda leaf: leaf[keep], flat)
+    return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(count, *leaf.shape[2:])[keep], posterior.params)
 
 
 @eqx.filter_jit

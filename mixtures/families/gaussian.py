@@ -98,6 +98,7 @@ class Gaussian(AbstractFamily):
         """Rows with statistics 1, z and the squares (or all cross products) of z."""
         return Rows.prepare(x, cross_products if self.model.full_statistics else squares, num_lanes)
 
+    @eqx.filter_jit  # traced once, however many programs use it
     def natural_params(self, params: AbstractParams, frame: Frame) -> Float[Array, "K P"]:
         """η_k = (log w_k − ½ (D log 2π + log|Σ| + μᵀΣ⁻¹μ), Σ⁻¹μ, −½ Σ⁻¹), with Σ and μ in the frame's units."""
         params = cast(GaussianParams, params)

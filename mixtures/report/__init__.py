@@ -27,9 +27,10 @@ def save(comparison: Comparison, folder: str | Path) -> Path:
     ValueError
         If the folder cannot be written, or holds anything that this package did not write.
     """
-    from mixtures.report.content import content, to_json
+    from mixtures.report.content import content
     from mixtures.report.folder import replace_folder
     from mixtures.report.html import page
+    from mixtures.report.plain import to_json
 
     value = content(comparison)
 

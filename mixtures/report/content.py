@@ -1,18 +1,16 @@
 """The report as one plain value: what report.json holds, and all that the page's words and tables are made from."""
 
-import json
-import math
 import platform
 from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import PurePath
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
-import mixtures
 from mixtures._status import Status
+from mixtures._version import __version__
 from mixtures.bayes.diagnostics import Summary
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
@@ -22,6 +20,9 @@ from mixtures.compare.densities import Density
 from mixtures.compare.partitions import Clustering
 from mixtures.data import Data
 from mixtures.em.fit import EMFit, Starts
+from mixtures.em.uncertainty import StandardErrors
+from mixtures.model import Mixture
+from mixtures.report.plain import plain
 
 SCHEMA = 1
 _MOST_TIES = 100
@@ -42,17 +43,11 @@ def content(comparison: Comparison) -> dict:
     c = comparison
     value = {
         "schema": SCHEMA,
-        "data": _data(c.data),
-        "model": {
-            "family": type(c.model.family).__name__.lower(),
-            "covariance": getattr(c.model.family, "covariance", None),
-            "num_components": c.model.num_components,
-            "num_parameters": c.model.num_parameters(len(c.data.columns)),
-            "prior": c.model.prior.describe(),
-        },
+        "data": data_content(c.data),
+        "model": model_content(c.model, c.data),
         "fits": {
-            "ml": _em(c, c.ml),
-            "map": _em(c, c.map) | _standard_errors(c),
+            "ml": em_content(c.model, c.ml),
+            "map": em_content(c.model, c.map) | errors_content(c.standard_errors),
             "vi": _vi(c.vi),
             "nuts": _nuts(c.nuts),
         },
@@ -69,24 +64,11 @@ def content(comparison: Comparison) -> dict:
             _withhold(value, engine)
     if value["fits"]["map"]["estimates"] is None:
         _withhold_map(value)
-    return _plain(value)
+    return plain(value)
 
 
-def to_json(value: object, indent: str = "") -> str:
-    """Strict JSON, one line for whatever fits on one, and for every innermost list."""
-    line = json.dumps(value, allow_nan=False, ensure_ascii=False)
-    if not isinstance(value, dict | list) or len(indent) + len(line) <= 120:
-        return line
-    inner = indent + " "
-    if isinstance(value, dict):
-        entries = [f"{json.dumps(k, ensure_ascii=False)}: {to_json(v, inner)}" for k, v in value.items()]
-        return "{\n" + ",\n".join(inner + e for e in entries) + f"\n{indent}}}"
-    if not any(isinstance(v, dict | list) for v in value):
-        return line
-    return "[\n" + ",\n".join(inner + to_json(v, inner) for v in value) + f"\n{indent}]"
-
-
-def _data(data: Data) -> dict:
+def data_content(data: Data) -> dict:
+    """The data: names, ties, what was left out, and a summary of each column."""
     ties = data.ties()
     return {
         "source": PurePath(data.source).name,  # the folder is nobody else's business
@@ -102,16 +84,28 @@ def _data(data: Data) -> dict:
     }
 
 
-def _em(c: Comparison, fit: EMFit) -> dict:
+def model_content(model: Mixture, data: Data) -> dict:
+    """The model: family, covariance model, components, and the prior with its numbers."""
     return {
-        "status": Status(int(fit.status_code)).label,
+        "family": type(model.family).__name__.lower(),
+        "covariance": getattr(model.family, "covariance", None),
+        "num_components": model.num_components,
+        "num_parameters": model.num_parameters(len(data.columns)),
+        "prior": model.prior.describe(),
+    }
+
+
+def em_content(model: Mixture, fit: EMFit) -> dict:
+    """An EM fit: its outcome, objectives, estimates, and what became of its starts."""
+    return {
+        "status": fit.status.label,
         "unbounded": bool(fit.unbounded),
         "collapsed_starts": int(fit.collapsed_starts),
         "reason": fit.reason,
         "log_likelihood": float(fit.log_likelihood),
         "log_joint": float(fit.log_joint),
         "num_steps": int(fit.num_steps),
-        "estimates": c.model.family.estimates(fit.params) if np.isfinite(fit.log_likelihood) else None,
+        "estimates": model.family.estimates(fit.params) if np.isfinite(fit.log_likelihood) else None,
         "starts": _starts(fit.starts),
     }
 
@@ -129,8 +123,8 @@ def _starts(starts: Starts) -> dict:
     }
 
 
-def _standard_errors(c: Comparison) -> dict:
-    errors = c.standard_errors
+def errors_content(errors: StandardErrors) -> dict:
+    """Standard errors, or the reason why there are none."""
     return {
         "standard_errors": None if errors.refused else errors.values,
         "standard_errors_reason": errors.reason or None,
@@ -255,18 +249,5 @@ def _short(values: np.ndarray) -> np.ndarray:
     return np.vectorize(lambda v: float(f"{v:.6g}"), otypes=[float])(values)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
-
-
 def _versions() -> dict[str, str]:
-    packages = {name: version(name) for name in _PACKAGES}
-    return {"mixtures": mixtures.__version__, "python": platform.python_version(), **packages}
+    return {"mixtures": __version__, "python": platform.python_version()} | {name: version(name) for name in _PACKAGES}

@@ -48,7 +48,7 @@ def check_folder(path: str | Path) -> Path:
     return folder
 
 
-def replace_folder(path: str | Path, write: Callable[[Path], None]) -> Path:
+def replace_folder(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Fill a folder with what `write` makes, whole or not at all.
 
     Parameters

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from mixtures.report.content import content, to_json
+from mixtures.report.content import content
+from mixtures.report.plain import to_json
 from tests.report import fake
 
 SCHEMA = {

@@ -1,0 +1,49 @@
+"""JAX's settings under the command line."""
+
+from pathlib import Path
+
+import jax
+import pytest
+
+from mixtures.cli import runtime
+
+
+@pytest.fixture
+def jax_settings():
+    names = [
+        "jax_enable_x64",
+        "jax_compilation_cache_dir",
+        "jax_persistent_cache_min_compile_time_secs",
+        "jax_persistent_cache_min_entry_size_bytes",
+    ]
+    before = {name: getattr(jax.config, name) for name in names}
+    yield lambda: {name: getattr(jax.config, name) for name in names}
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_float64_and_a_cache_in_the_users_folder(tmp_path, monkeypatch, jax_settings):
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "cache" / "mixtures"))
+    jax.config.update("jax_enable_x64", False)
+    runtime.prepare_jax()
+    settings = jax_settings()
+    assert settings["jax_enable_x64"]
+    assert Path(settings["jax_compilation_cache_dir"]).is_relative_to(tmp_path / "cache" / "mixtures")
+    assert settings["jax_persistent_cache_min_compile_time_secs"] == 0
+
+
+def test_a_cache_that_cannot_be_written_is_only_left_out(tmp_path, monkeypatch, jax_settings):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "file" / "mixtures"))
+    runtime.prepare_jax()
+    settings = jax_settings()
+    assert settings["jax_enable_x64"]
+    assert settings["jax_compilation_cache_dir"] is None
+
+
+def test_a_cache_chosen_by_the_user_is_kept(tmp_path, monkeypatch, jax_settings):
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "ours"))
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "theirs"))
+    runtime.prepare_jax()
+    assert jax_settings()["jax_compilation_cache_dir"] == str(tmp_path / "theirs")
+    assert not (tmp_path / "ours").exists()
