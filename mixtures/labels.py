@@ -55,14 +55,8 @@ def relabel(
         """Permutations, margins and the new average, given the average responsibilities (K, N)."""
         log_average = jnp.log(jnp.maximum(average, jnp.finfo(average.dtype).tiny))
 
-        def one(draw):
-            responsibilities = model.component_responsibilities(draw, rows)
-            cost = -log_average @ responsibilities.T
-            permutation = _assign(cost)
-            return permutation, _margin(cost[:, permutation]), responsibilities[permutation]
-
         def add(total, draws):
-            permutations, margins, aligned = jax.vmap(one)(draws)
+            permutations, margins, aligned = jax.vmap(lambda draw: _align(model, rows, log_average, draw))(draws)
             return total + jnp.sum(aligned, axis=0), (permutations, margins)
 
         total, (permutations, margins) = _scan_blocks(add, jnp.zeros_like(average), flat, block)
@@ -71,10 +65,11 @@ def relabel(
     def again(carry):
         average, permutations, _, rounds, _ = carry
         average, updated, margins = align(average)
-        return average, updated, margins, rounds + 1, jnp.any(updated != permutations)
+        return average, updated, margins, rounds + 1, (rounds == 0) | jnp.any(updated != permutations)
 
-    first = align(model.component_responsibilities(reference, rows))
-    carry = (*first, jnp.int32(1), jnp.array(True))
+    own = jnp.broadcast_to(jnp.arange(model.num_components), flat.weights.shape)
+    average = model.component_responsibilities(reference, rows)
+    carry = (average, own, jnp.zeros_like(flat.weights[:, 0]), jnp.int32(0), jnp.array(True))
     _, permutations, margins, _, _ = jax.lax.while_loop(lambda c: c[4] & (c[3] < _MAX_ROUNDS), again, carry)
 
     aligned = jax.vmap(model.family.permute)(flat, permutations)
@@ -84,7 +79,17 @@ def relabel(
     return aligned, Relabelling(permutations, _switched_share(permutations), ambiguity)
 
 
-@jax.jit  # traced once, however many programs use it
+@eqx.filter_jit  # traced once, however many programs use it
+def _align(
+    model: Mixture, rows: Rows, log_average: Float[Array, "K N"], draw: AbstractParams
+) -> tuple[Int[Array, " K"], Float[Array, ""], Float[Array, "K N"]]:
+    """Permutation of one draw that fits the average best, its margin, and the draw's responsibilities permuted."""
+    responsibilities = model.component_responsibilities(draw, rows)
+    cost = -log_average @ responsibilities.T
+    permutation = _assign(cost)
+    return permutation, _margin(cost[:, permutation]), responsibilities[permutation]
+
+
 def _assign(cost: Float[Array, "K K"]) -> Int[Array, " K"]:
     """Column assigned to each row at the least total cost."""
     rows, columns = hungarian_algorithm(cost)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
@@ -40,6 +41,7 @@ def numpyro_model(model: Mixture, x: Real[ArrayLike, "N *D"] | Rows) -> None:
     numpyro.factor("log_likelihood", model.log_likelihood(model.family.params(values), rows))
 
 
+@eqx.filter_jit  # traced once, however many programs use it
 def potential(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]) -> Float[Array, ""]:
     """Negative log posterior density of the coordinates `u`, up to the evidence, Jacobians included."""
     energy = potential_energy(numpyro_model, (model, rows), {}, coordinates.unconstrained_sites(u))
