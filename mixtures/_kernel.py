@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 _BLOCK_ROWS = 65_536  # rows of a block; measured flat between 4,096 and 65,536 on two cores
+_FEW_STATS = 3  # those of one feature
 _WHOLE_LIMIT = 2**26  # largest N × max(K, P) × lanes held at once (512 MB in float64) before rows are blocked
 
 SufficientStats = Callable[[Float[Array, "N D"]], Float[Array, "P N"]]
@@ -72,12 +73,21 @@ class Rows(eqx.Module):
 def _block_e_step(
     eta: Float[Array, "K P"], stats: Float[Array, "P n"], weights: Float[Array, " n"]
 ) -> tuple[Float[Array, ""], Float[Array, "K P"]]:
-    log_density = eta @ stats
+    log_density = _times(eta, stats)
     top = jnp.max(log_density, axis=0)
     likelihood = jnp.exp(log_density - top)
     total = jnp.sum(likelihood, axis=0)
-    expected = (likelihood * (weights / total)) @ stats.T
+    expected = _times(likelihood * (weights / total), stats.T)
     return jnp.sum(weights * (top + jnp.log(total))), expected
+
+
+def _times(a: Float[Array, "I J"], b: Float[Array, "J L"]) -> Float[Array, "I L"]:
+    """Matrix product; with few statistics as a sum that fuses with its neighbours, a third faster in one dimension."""
+    if b.shape[0] <= _FEW_STATS:
+        return sum((a[:, p, None] * b[p] for p in range(1, b.shape[0])), a[:, 0, None] * b[0])
+    if b.shape[1] <= _FEW_STATS:
+        return jnp.stack([jnp.sum(a * b[:, p], axis=1) for p in range(b.shape[1])], axis=1)
+    return a @ b
 
 
 def e_step(eta: Float[Array, "K P"], rows: Rows) -> tuple[Float[Array, ""], Float[Array, "K P"]]:
@@ -133,6 +143,6 @@ log_likelihood.defjvp(_log_likelihood_jvp, symbolic_zeros=True)
 def log_densities(eta: Float[Array, "K P"], rows: Rows) -> Float[Array, "K N"]:
     """Weighted component log-densities log w_k p(x_n | θ_k), one column a row of data."""
     if rows.blocks.shape[0] == 1:
-        return eta @ rows.blocks[0]
-    blocks = jax.lax.map(lambda z: eta @ rows.sufficient_stats(z.T), rows.blocks)
+        return _times(eta, rows.blocks[0])
+    blocks = jax.lax.map(lambda z: _times(eta, rows.sufficient_stats(z.T)), rows.blocks)
     return blocks.swapaxes(0, 1).reshape(eta.shape[0], -1)[:, : rows.num_rows]

@@ -1,5 +1,7 @@
 """What surrounds a run of the command line: exit codes, signals, and JAX's settings."""
 
+import atexit
+import gc
 import signal
 import sys
 import tempfile
@@ -63,6 +65,7 @@ def prepare_jax() -> None:
     """Turn on float64, and keep compiled programs in the user's cache folder where that can be written."""
     import jax
 
+    atexit.register(gc.freeze)  # else Python sweeps through all that JAX has traced before it ends, for a second
     jax.config.update("jax_enable_x64", True)
     if jax.config.jax_compilation_cache_dir is None and (folder := _cache_folder()) is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
