@@ -51,7 +51,7 @@ def potential(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Arr
 class _FlatPosterior(dist.Distribution):
     """The unnormalised posterior as the distribution of one flat vector."""
 
-    support = constraints.real_vector
+    support = constraints.real_vector  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
 
     def __init__(self, model: Mixture, rows: Rows, coordinates: Coordinates):
         self._energy = partial(potential, model, rows, coordinates)
@@ -59,7 +59,7 @@ class _FlatPosterior(dist.Distribution):
 
     def log_prob(self, value, intermediates=None):
         """Log joint, up to the evidence."""
-        return -self._energy(value)
+        return -self._energy(jnp.asarray(value))
 
 
 def flat_model(model: Mixture, rows: Rows, coordinates: Coordinates) -> None:
