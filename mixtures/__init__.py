@@ -17,12 +17,14 @@ from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import fit_vi
 from mixtures.compare import Comparison, compare, compare_fits
 from mixtures.data import Data, read_data
+from mixtures.em.bootstrap import Bootstrap, bootstrap
 from mixtures.em.fit import EMFit, fit_em
 from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.families import Gaussian, GaussianParams
 from mixtures.model import Mixture
 
 __all__ = [
+    "Bootstrap",
     "Comparison",
     "Data",
     "EMFit",
@@ -33,6 +35,7 @@ __all__ = [
     "StandardErrors",
     "Status",
     "__version__",
+    "bootstrap",
     "compare",
     "compare_fits",
     "fit_em",

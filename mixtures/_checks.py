@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.sharding import NamedSharding
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 
 def is_traced(*values) -> bool:
@@ -45,37 +45,101 @@ def _with_automatic_sharding(x: Array) -> Array:
     return jax.device_put(x, NamedSharding(mesh, sharding.spec))
 
 
-def check_data(x: Float[Array, "N D"], num_components: int) -> None:
-    """Refuse data that cannot be fitted: missing or infinite values, constant columns, too few distinct rows."""
+def has_missing(x: Float[Array, "N D"]) -> bool:
+    """Whether concrete data hold NaN; traced data are taken to be complete."""
+    if is_traced(x):
+        return False
+    with jax.ensure_compile_time_eval():  # x may be a constant of a caller's trace
+        return bool(jnp.any(jnp.isnan(x)))
+
+
+def check_data(x: Float[Array, "N D"], num_components: int, missing_allowed: bool = False) -> None:
+    """Refuse data that cannot be fitted: missing or infinite values, constant columns, too few distinct rows.
+
+    Where they are allowed, missing values are NaN; a row or a column of nothing else is refused all the same.
+    """
     if x.shape[0] < 2:
         raise ValueError("x must have at least two rows, got one.")
     if is_traced(x):
         return
     with jax.ensure_compile_time_eval():  # x may be a constant of a caller's trace
-        finite, varies = _inspect(x)
-        if not finite.all():
-            first = ", ".join(map(str, np.flatnonzero(~np.asarray(finite))[:5].tolist()))
-            count = int((~jnp.isfinite(x)).sum())
-            raise ValueError(f"x must be finite; {count} values are NaN or infinite, first in rows {first}.")
+        finite, sound, varies, empty_columns, empty_rows = map(np.asarray, _inspect(x))
+        if not (sound if missing_allowed else finite).all():
+            bad = ~(sound if missing_allowed else finite)
+            count = int((jnp.isinf(x) if missing_allowed else ~jnp.isfinite(x)).sum())
+            kind = "infinite" if missing_allowed else "NaN or infinite"
+            raise ValueError(f"x must be finite; {count} values are {kind}, first in rows {_first(bad)}.")
+        if empty_columns.any():
+            raise ValueError(f"x has no value at all in columns {_first(empty_columns)}: leave them out.")
+        if empty_rows.any():
+            raise ValueError(
+                f"x has no value at all in {empty_rows.sum()} rows, first {_first(empty_rows)}: leave them out."
+            )
         if not varies.all():
-            constant = ", ".join(map(str, np.flatnonzero(~np.asarray(varies)).tolist()))
-            raise ValueError(f"x must vary in every column; columns {constant} do not: leave them out.")
+            raise ValueError(f"x must vary in every column; columns {_first(~varies)} do not: leave them out.")
         if num_components > _count_distinct(x[:1000]) and num_components > (distinct := _count_distinct(x)):
             raise ValueError(
                 f"num_components must be at most the number of distinct rows, {distinct}; got {num_components}."
             )
 
 
+def _first(which: np.ndarray) -> str:
+    return ", ".join(map(str, np.flatnonzero(which)[:5].tolist()))
+
+
 @jax.jit
-def _inspect(x: Float[Array, "N D"]) -> tuple[Bool[Array, " N"], Bool[Array, " D"]]:
-    """Which rows are finite, and which columns vary."""
-    return jnp.all(jnp.isfinite(x), axis=1), jnp.max(x, axis=0) > jnp.min(x, axis=0)
+def _inspect(x: Float[Array, "N D"]):
+    """Rows that are finite, rows without infinities, columns that vary, and columns and rows without any value."""
+    missing = jnp.isnan(x)
+    varies = jnp.nanmax(x, axis=0) > jnp.nanmin(x, axis=0)
+    finite, sound = jnp.all(jnp.isfinite(x), axis=1), ~jnp.any(jnp.isinf(x), axis=1)
+    return finite, sound, varies, jnp.all(missing, axis=0), jnp.all(missing, axis=1)
 
 
 @jax.jit
 def _count_distinct(x: Float[Array, "N D"]) -> Int[Array, ""]:
-    ordered = x[jnp.lexsort(x.T)]
+    ordered = jnp.nan_to_num(x, nan=jnp.inf)[jnp.lexsort(x.T)]
     return jnp.sum(jnp.any(ordered[1:] != ordered[:-1], axis=1)) + 1
+
+
+def as_weights(weights, num_rows: int) -> Float[Array, " N"] | None:
+    """Row weights as an array: one positive, finite number for each row."""
+    if weights is None:
+        return None
+    try:
+        weights = jnp.asarray(weights, float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"weights must be an array of numbers, got {type(weights).__name__}.") from error
+    if weights.shape != (num_rows,):
+        raise ValueError(f"weights must have shape ({num_rows},), one for each row; got shape {weights.shape}.")
+    if not is_traced(weights):
+        bad = ~(np.isfinite(weights) & (np.asarray(weights) > 0))
+        if bad.any():
+            raise ValueError(
+                f"weights must be positive and finite; {bad.sum()} are not, first those of rows {_first(bad)}: "
+                "leave such rows out."
+            )
+    return weights
+
+
+def as_labels(labels, num_rows: int, num_components: int) -> np.ndarray | None:
+    """Known components as an array of integers from 0 to K − 1, −1 where a row's is not known."""
+    if labels is None:
+        return None
+    if is_traced(labels):
+        raise ValueError("labels must be known before tracing; give them as a NumPy array, not as a traced one.")
+    given = np.asarray(labels)
+    if given.shape != (num_rows,):
+        raise ValueError(f"labels must have shape ({num_rows},), one for each row; got shape {given.shape}.")
+    if not np.issubdtype(given.dtype, np.integer):
+        raise ValueError(f"labels must be whole numbers, −1 where unknown; got an array of {given.dtype}.")
+    bad = (given < -1) | (given >= num_components)
+    if bad.any():
+        raise ValueError(
+            f"labels must lie between 0 and {num_components - 1}, or be −1 where unknown; "
+            f"{bad.sum()} do not, first those of rows {_first(bad)}."
+        )
+    return given
 
 
 def check_count(name: str, value, least: int = 1) -> int:
@@ -101,6 +165,12 @@ def check_choice(name: str, value, choices) -> None:
     """Refuse a value that is not among `choices`."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")
+
+
+def check_share(name: str, value) -> None:
+    """Refuse a concrete number that does not lie strictly between 0 and 1."""
+    if not is_traced(value) and not 0 < float(value) < 1:
+        raise ValueError(f"{name} must lie between 0 and 1, got {value}.")
 
 
 def check_positive(name: str, value) -> None:

@@ -33,6 +33,8 @@ class Status(IntEnum):
     STALLED = (8, "The objective stopped rising above rounding error before the tolerance was reached.")
     NOT_CONVERGED = (9, "The sampler or optimiser did not converge; conclude nothing from it.")
 
+    DROPPED = (10, "Better starts left this one behind, so it was not run to convergence.")
+
     message: str
 
     def __new__(cls, code: int, message: str) -> "Status":

@@ -83,15 +83,15 @@ class Coordinates(eqx.Module):
 
 
 def _sites(model: Mixture, num_features: int) -> dict[str, _Site]:
-    shapes = model.family.shapes(model.num_components, num_features)
+    layout = model.family.layout(model.num_components, num_features)
     sites, values = {}, {}
-    for name, site in model.prior.sites(shapes).items():
+    for name, site in model.prior.sites(layout).items():
         distribution = site(values)
         transform = biject_to(distribution.support)
         shape = transform.inverse_shape(distribution.shape())
         values[name] = transform(jnp.zeros(shape))
         support = getattr(distribution.support, "base_constraint", distribution.support)
-        sites[name] = _Site(transform, shape, support == shapes[name][0])
+        sites[name] = _Site(transform, shape, support == layout.slots[name].support)
     return sites
 
 

@@ -6,26 +6,27 @@ from typing import cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Key, Real
+from jaxtyping import Array, Float, Integer, Key, Real
 from numpyro.distributions import constraints
 
-from mixtures import _kernel
-from mixtures._checks import as_rows, check_count
+from mixtures._checks import as_labels, as_rows, as_weights, check_count, has_missing
 from mixtures._kernel import Rows
+from mixtures._rotations import rotation
 from mixtures.families import AbstractFamily, AbstractParams, Gaussian
 from mixtures.priors import AbstractPrior, Flat
 
 _EVERYWHERE = (constraints.real, constraints.real_vector, constraints.positive)
-_BY_CONSTRUCTION = (constraints.simplex, constraints.positive_definite)
+_BY_CONSTRUCTION = (constraints.simplex, constraints.positive_definite, constraints.zero_sum(1), rotation)
 
 
 def _log_prob(site: dist.Distribution, value: Array) -> Array:
     """Log density of a site, −∞ outside a bounded support, where NumPyro's densities are not defined."""
     support = getattr(site.support, "base_constraint", site.support)
     log_prob = jnp.asarray(site.log_prob(value))
-    if any(support is known for known in _EVERYWHERE + _BY_CONSTRUCTION):
+    if any(support == known for known in _EVERYWHERE + _BY_CONSTRUCTION):
         return log_prob
     return jnp.where(jnp.all(cast(constraints.Constraint, site.support)(value)), log_prob, -jnp.inf)
 
@@ -73,10 +74,17 @@ class Mixture(eqx.Module):
             K, at least 1.
         family
             Component family; full-covariance Gaussians if not given.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, or the family is not for so few features.
         """
         family = Gaussian("full") if family is None else family
         check_count("num_components", num_components)
-        return Mixture(family, num_components, family.default_prior(as_rows(x), num_components))
+        x = as_rows(x)
+        family.layout(num_components, x.shape[1])
+        return Mixture(family, num_components, family.default_prior(x, num_components))
 
     def without_prior(self) -> "Mixture":
         """Return the same mixture with no prior: its log joint is the log-likelihood."""
@@ -86,23 +94,55 @@ class Mixture(eqx.Module):
         """Count free parameters, the `df` of AIC and BIC."""
         return self.family.num_parameters(self.num_components, num_features)
 
-    def prepare(self, x: Real[ArrayLike, "N *D"], num_starts: int = 1) -> Rows:
-        """Prepare data for the kernel once, before a loop that visits them many times."""
-        return self.family.prepare(as_rows(x), self.num_components * num_starts)
+    def prepare(
+        self,
+        x: Real[ArrayLike, "N *D"],
+        num_starts: int = 1,
+        weights: Real[ArrayLike, " N"] | None = None,
+        labels: Integer[ArrayLike, " N"] | None = None,
+        accurate: bool = False,
+    ) -> Rows:
+        """Prepare data for the kernel once, before a loop that visits them many times.
+
+        Parameters
+        ----------
+        x
+            Data, (N,) or (N, D); NaN where a value is missing, which is seen only outside of transformations.
+        num_starts
+            How many starts or draws will be worked on at once.
+        weights
+            Positive weight of each row; a weight of 2 is the row twice. 1 each if not given.
+        labels
+            Component (0 to K − 1) that a row is known to come from, −1 where it is not known.
+        accurate
+            Whether to be accurate however narrow a component is, at some cost, instead of fast.
+
+        Raises
+        ------
+        ValueError
+            If weights or labels do not suit the data.
+        """
+        x = as_rows(x)
+        weights, labels = as_weights(weights, len(x)), as_labels(labels, len(x), self.num_components)
+        form = self.family.accurate_form() if accurate else self.family.form(x.shape[1], x.dtype)
+        if labels is None and not has_missing(x):
+            return Rows.prepare(x, form, self.num_components, num_starts, weights)
+        unknown = np.full(len(x), -1) if labels is None else labels
+        return Rows.prepare_grouped(x, form, unknown, weights)
 
     @eqx.filter_jit  # traced once, however many programs use it
     def log_prior(self, params: AbstractParams) -> Float[Array, ""]:
         """Log prior density at `params`, fully normalised, in (weights, component parameters) coordinates."""
         values = self.family.sites(params)
         num_features = self.family.locations(params).shape[-1]
-        shapes = self.family.shapes(self.num_components, num_features)
-        terms = [_log_prob(site(values), values[name]) for name, site in self.prior.sites(shapes).items()]
+        layout = self.family.layout(self.num_components, num_features)
+        terms = [_log_prob(site(values), values[name]) for name, site in self.prior.sites(layout).items()]
         return jnp.sum(jnp.stack(terms))
 
     def log_likelihood(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, ""]:
         """Log-likelihood Σ_n log Σ_k w_k p(x_n | θ_k), in nats."""
         rows = x if isinstance(x, Rows) else self.prepare(x)
-        return _kernel.log_likelihood(self.family.natural_params(params, rows.frame), rows)
+        return self.family.log_likelihood(params, rows)
 
     def log_joint(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, ""]:
         """Log-likelihood plus log prior: the log posterior density up to the evidence."""
@@ -124,7 +164,25 @@ class Mixture(eqx.Module):
 
     def _log_densities(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, "K N"]:
         rows = x if isinstance(x, Rows) else self.prepare(x)
-        return _kernel.log_densities(self.family.natural_params(params, rows.frame), rows)
+        return self.family.log_densities(params, rows)
+
+    def impute(
+        self, params: AbstractParams, x: Real[ArrayLike, "N *D"]
+    ) -> tuple[Float[Array, "N D"], Float[Array, "N D"]]:
+        """Fill in missing values (NaN) by their conditional expectations.
+
+        Returns
+        -------
+        values, sd
+            The data with missing values replaced by their means given what is observed of their rows, and the standard
+            deviations of these, 0 where a value was observed. Both are conditional on the parameters.
+        """
+        x = as_rows(x)
+        missing = np.isnan(np.asarray(x))
+        if not missing.any():
+            return x, jnp.zeros_like(x)
+        values, sd = self.family.impute(params, self.prepare(x))
+        return jnp.where(missing, values, x), jnp.where(missing, sd, 0.0)
 
     @partial(jax.jit, static_argnames="num_rows")
     def sample(self, params: AbstractParams, key: Key[Array, ""], num_rows: int) -> tuple[Array, Array]:

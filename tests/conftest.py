@@ -1,6 +1,7 @@
 """Every test runs in float64 on the CPU, with programs compiled quickly rather than to run fast."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Two host devices, for the tests of sharded rows; the rest uses the first.
@@ -13,6 +14,18 @@ import numpy as np
 import pytest
 
 jax.config.update("jax_enable_x64", True)
+
+
+_MOST_MAPS = 30_000  # Linux allows a process 65,530
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Free compiled programs before the memory maps that they hold run out, which would end in a crash."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > _MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,9 @@ import numpyro.distributions as dist
 
 import mixtures as mx
 
-COVARIANCES = ("full", "diagonal", "tied", "spherical")
+CONJUGATE = ("full", "diagonal", "tied", "spherical", "tied_diagonal", "tied_spherical")
+DECOMPOSED = ("VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV")
+COVARIANCES = (*CONJUGATE, *(mx.Gaussian(code).covariance for code in DECOMPOSED))
 
 
 def rows(num_features: int) -> np.ndarray:
@@ -16,7 +18,7 @@ def rows(num_features: int) -> np.ndarray:
     return rng.normal(size=(40, num_features)) * scale + shift
 
 
-def conjugate(covariance: str, x: np.ndarray) -> mx.Mixture:
+def default(covariance: str, x: np.ndarray) -> mx.Mixture:
     return mx.Mixture.for_data(x, 3, mx.Gaussian(covariance))
 
 
@@ -25,7 +27,7 @@ def independent_scale(covariance: str, x: np.ndarray) -> mx.Mixture:
     prior = mx.priors.Independent(
         weights=dist.Dirichlet(jnp.full(3, 2.0)),
         mean=dist.Normal(jnp.asarray(x.mean(axis=0)), 20.0),
-        scale=dist.HalfNormal(3.0) if covariance == "spherical" else dist.HalfNormal(jnp.full(num_features, 3.0)),
+        scale=dist.HalfNormal(3.0) if "spherical" in covariance else dist.HalfNormal(jnp.full(num_features, 3.0)),
     )
     return mx.Mixture(mx.Gaussian(covariance), 3, prior)
 
@@ -44,14 +46,28 @@ def bounded(covariance: str, x: np.ndarray) -> mx.Mixture:
     """Priors whose supports have ends; NumPyro's densities outside them are not to be used."""
     num_features = x.shape[1]
     low, high = jnp.asarray(x.min(axis=0)), jnp.asarray(x.max(axis=0))
-    scale = dist.Uniform(0.5, 4.0) if covariance == "spherical" or num_features == 1 else dist.HalfNormal(3.0)
+    scale = dist.Uniform(0.5, 4.0) if "spherical" in covariance or num_features == 1 else dist.HalfNormal(3.0)
     prior = mx.priors.Independent(dist.Dirichlet(jnp.ones(3)), dist.Uniform(low, high), scale)
     return mx.Mixture(mx.Gaussian(covariance), 3, prior)
 
 
-PRIORS = {"conjugate": conjugate, "bounded": bounded, "scale": independent_scale, "covariance": independent_covariance}
+def decomposed(covariance: str, x: np.ndarray) -> mx.Mixture:
+    """Parts with priors other than the default ones."""
+    prior = mx.priors.Decomposed(x.mean(axis=0), dist.LogNormal(0.5, 2.0), 0.7, shrinkage=0.2, concentration=3.0)
+    return mx.Mixture(mx.Gaussian(covariance), 3, prior)
 
-CASES = [(c, d, p) for c in COVARIANCES for d in (1, 3) for p in PRIORS]
+
+PRIORS = {
+    "default": default,
+    "bounded": bounded,
+    "scale": independent_scale,
+    "covariance": independent_covariance,
+    "decomposed": decomposed,
+}
+
+CASES = [(c, d, p) for c in CONJUGATE[:4] for d in (1, 3) for p in PRIORS if p != "decomposed"]
+CASES += [(c, 3, p) for c in CONJUGATE[4:] for p in ("default", "scale")]
+CASES += [(c, 3, "default") for c in COVARIANCES if c not in CONJUGATE] + [(COVARIANCES[-2], 3, "decomposed")]
 IDS = [f"{c}-{d}d-{p}" for c, d, p in CASES]
 
 
@@ -59,3 +75,9 @@ def make(case: tuple[str, int, str]) -> tuple[mx.Mixture, np.ndarray]:
     covariance, num_features, prior = case
     x = rows(num_features)
     return PRIORS[prior](covariance, x), x
+
+
+def gaussian(weights, means, covariances, covariance: str = "full") -> mx.GaussianParams:
+    """Parameters whose covariances are given in the covariance model's own shape."""
+    sites = {"weights": weights, "means": means, "covariances": covariances}
+    return mx.Gaussian(covariance).params({name: jnp.asarray(value) for name, value in sites.items()})

@@ -7,6 +7,7 @@ import numpyro.distributions as dist
 import pytest
 
 import mixtures as mx
+from tests.models import gaussian
 
 KEY = jax.random.key(0)
 X = np.arange(10.0)
@@ -17,7 +18,7 @@ DIRICHLET, NORMAL, HALF = dist.Dirichlet(jnp.ones(2)), dist.Normal(0.0, 5.0), di
 def independent(**changes):
     arguments = {"weights": DIRICHLET, "mean": NORMAL, "scale": HALF} | changes
     return mx.Mixture(mx.Gaussian(), 2, mx.priors.Independent(**arguments)).log_prior(
-        mx.GaussianParams(jnp.ones(2) / 2, jnp.zeros((2, 1)), jnp.ones((2, 1, 1)), "full")
+        gaussian(jnp.ones(2) / 2, jnp.zeros((2, 1)), jnp.ones((2, 1, 1)), "full")
     )
 
 
@@ -44,7 +45,7 @@ CASES = {
     "one row": (lambda: mx.fit_em(MODEL, [1.0], key=KEY), "x must have at least two rows"),
     "missing": (
         lambda: mx.fit_em(MODEL, [1.0, np.nan, np.inf, 2.0], key=KEY),
-        "2 values are NaN or infinite, first in rows 1, 2",
+        "x must be finite; 1 values are infinite, first in rows 2",
     ),
     "constant": (
         lambda: mx.fit_em(MODEL, np.c_[X, np.ones(10)], key=KEY),
@@ -64,7 +65,7 @@ CASES = {
     "prior": (lambda: mx.Mixture(mx.Gaussian(), 2, prior=NORMAL), "prior must come from mx.priors, got Normal"),
     "covariance": (
         lambda: mx.Gaussian("round"),
-        "covariance must be one of full, diagonal, tied, spherical; got 'round'",
+        "covariance must be one of full, tied, .*, or a code from EII to VVV; got 'round'",
     ),
     "guide": (
         lambda: mx.fit_vi(MODEL, X, key=KEY, guide="flow"),

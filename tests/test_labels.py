@@ -10,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 import mixtures as mx
 from mixtures import labels
 from mixtures.labels import canonical_order
+from tests.models import gaussian
 
 relabel = eqx.filter_jit(labels.relabel)
 assign = jax.jit(labels._assign)
@@ -21,7 +22,7 @@ def draws():
     rng = np.random.default_rng(2)
     x = np.concatenate([rng.normal(m, 1.0, 30) for m in (0.0, 8.0, 20.0)])
     model = mx.Mixture.for_data(x, 3)
-    params = mx.GaussianParams(
+    params = gaussian(
         jnp.asarray(rng.dirichlet([30, 30, 30], (2, 20))),
         jnp.asarray(np.array([0.0, 8.0, 20.0]) + 0.2 * rng.normal(size=(2, 20, 3)))[..., None],
         jnp.asarray(rng.gamma(30, 1 / 30, (2, 20, 3)))[..., None, None],
@@ -61,10 +62,10 @@ def test_switched_share_counts_draws_away_from_their_chains_habit(draws):
 def test_coinciding_components_are_ambiguous(draws):
     """Two equal components have no labels: the margin is nought and the ambiguity a half."""
     model, rows, params = draws
-    doubled = mx.GaussianParams(
+    doubled = gaussian(
         jnp.full_like(params.weights, 1 / 3),
         params.means.at[..., 1, :].set(params.means[..., 0, :]),
-        jnp.ones_like(params.compact),
+        jnp.ones_like(params.spread["covariances"]),
         "full",
     )
     _, report = relabel(model, rows, doubled, jax.tree.map(lambda leaf: leaf[0, 0], doubled))
@@ -100,7 +101,5 @@ def test_assignment_and_margin_against_scipy(size):
 
 def test_canonical_order_is_by_first_coordinate_then_the_next():
     model = mx.Mixture(mx.Gaussian("spherical"), 3)
-    params = mx.GaussianParams(
-        jnp.ones(3) / 3, jnp.array([[2.0, 0.0], [1.0, 5.0], [1.0, 4.0]]), jnp.ones(3), "spherical"
-    )
+    params = gaussian(jnp.ones(3) / 3, jnp.array([[2.0, 0.0], [1.0, 5.0], [1.0, 4.0]]), jnp.ones(3), "spherical")
     assert canonical_order(model, params).tolist() == [2, 1, 0]

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mixtures"
 LAYERS = [
-    {"_kernel", "_status", "_checks", "_drivers", "_distributions", "_files", "_version"},
+    {"_kernel", "_status", "_checks", "_drivers", "_distributions", "_rotations", "_files", "_version"},
     {"priors"},
     {"families"},
     {"model"},

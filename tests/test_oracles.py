@@ -12,6 +12,7 @@ import mixtures as mx
 from mixtures import Status
 from mixtures.datasets import load
 from mixtures.em import step as em_step
+from tests.models import gaussian
 
 COVARIANCES = ("full", "diagonal", "tied", "spherical")
 DIMENSIONS = (1, 3)
@@ -73,7 +74,7 @@ def random_params(rng, covariance, num_features, spread=2.0):
 
 
 def package_params(covariance, weights, means, compact):
-    return mx.GaussianParams(jnp.asarray(weights), jnp.asarray(means), jnp.asarray(compact), covariance)
+    return gaussian(jnp.asarray(weights), jnp.asarray(means), jnp.asarray(compact), covariance)
 
 
 def hyperparameters(covariance, num_features):
@@ -269,7 +270,7 @@ def test_em_against_scikit_learn(covariance, faithful, rough_start):
         ).fit(faithful)
         np.testing.assert_allclose(ours.weights, theirs.weights_, rtol=rtol)
         np.testing.assert_allclose(ours.means, theirs.means_, rtol=rtol)
-        np.testing.assert_allclose(ours.compact, theirs.covariances_, rtol=rtol)
+        np.testing.assert_allclose(ours.spread["covariances"], theirs.covariances_, rtol=rtol)
 
 
 @pytest.mark.parametrize("covariance", COVARIANCES)
@@ -304,9 +305,11 @@ def test_map_step_maximises_the_expected_log_joint(covariance):
     start = package_params(covariance, weights, means, compact)
     ours = climb(model, jnp.asarray(x), start, ONE).params
 
-    height = expected_log_joint(np.asarray(ours.weights), np.asarray(ours.means), np.asarray(ours.compact))
+    height = expected_log_joint(
+        np.asarray(ours.weights), np.asarray(ours.means), np.asarray(ours.spread["covariances"])
+    )
     assert -1e-12 < height + found.fun < 1e-6
-    for actual, expected in zip((ours.weights, ours.means, ours.compact), unpack(found.x), strict=True):
+    for actual, expected in zip((ours.weights, ours.means, ours.spread["covariances"]), unpack(found.x), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -337,7 +340,7 @@ def test_map_of_the_series_by_explicit_formulas():
 
     x = jnp.asarray(y[:, None])
     model = mx.Mixture.for_data(x, 3)
-    start = mx.GaussianParams(
+    start = gaussian(
         jnp.ones(3) / 3, jnp.array([[25.0], [38.0], [44.0]]), jnp.array([[[1.0]], [[10.0]], [[1.0]]]), "full"
     )
     ours = climb(model, x, start, ENOUGH).params
@@ -397,4 +400,4 @@ def test_default_prior_and_its_map_against_mclust(covariance, faithful, rough_st
     assert float(end.log_likelihood) == pytest.approx(log_likelihood, abs=1e-4)
     np.testing.assert_allclose(end.params.weights, weights, rtol=1e-5)
     np.testing.assert_allclose(end.params.means, means, rtol=1e-5)
-    np.testing.assert_allclose(end.params.compact, compact, rtol=1e-5)
+    np.testing.assert_allclose(end.params.spread["covariances"], compact, rtol=1e-5)

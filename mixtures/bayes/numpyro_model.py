@@ -36,7 +36,8 @@ def numpyro_model(model: Mixture, x: Real[ArrayLike, "N *D"] | Rows) -> None:
     refuse_flat(model)
     rows = x if isinstance(x, Rows) else model.prepare(x)
     values: dict[str, Array] = {}
-    for name, site in model.prior.sites(model.family.shapes(model.num_components, rows.frame.loc.shape[0])).items():
+    layout = model.family.layout(model.num_components, rows.frame.loc.shape[0])
+    for name, site in model.prior.sites(layout).items():
         values[name] = jnp.asarray(numpyro.sample(name, site(values)))
     numpyro.factor("log_likelihood", model.log_likelihood(model.family.params(values), rows))
 

@@ -61,15 +61,6 @@ app = typer.Typer(
 )
 
 
-class Covariance(StrEnum):
-    """Covariance models of Gaussian components."""
-
-    full = "full"
-    diagonal = "diagonal"
-    tied = "tied"
-    spherical = "spherical"
-
-
 class Family(StrEnum):
     """Component families."""
 
@@ -92,13 +83,30 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit()
 
 
+def _check_covariance(name: str) -> str:
+    from mixtures.families import Gaussian
+
+    try:
+        return Gaussian(name).covariance
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 _Source = Annotated[str, typer.Argument(metavar="DATA", help="A CSV, TSV, Parquet or .npy file.", show_default=False)]
 _Components = Annotated[int, typer.Option("--components", "-k", metavar="K", help="Number of mixture components.")]
 _Columns = Annotated[
     str | None,
     typer.Option(metavar="A,B,…", help="Columns to fit, separated by commas; all numeric ones if not given."),
 ]
-_Covariance = Annotated[Covariance, typer.Option(help="Covariance model of the components.")]
+_Covariance = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=_check_covariance,
+        help="Covariance model of the components: full, diagonal, tied, spherical, or one of mclust's fourteen codes "
+        "from EII to VVV.",
+    ),
+]
 _Family = Annotated[Family, typer.Option(help="Family of the components.")]
 _Prior = Annotated[
     str,
@@ -131,7 +139,7 @@ def compare(
     source: _Source,
     components: _Components = 2,
     columns: _Columns = None,
-    covariance: _Covariance = Covariance.full,
+    covariance: _Covariance = "full",
     family: _Family = Family.gaussian,
     prior: _Prior = "default",
     seed: _Seed = 0,
@@ -190,7 +198,7 @@ def fit(
     source: _Source,
     components: _Components = 2,
     columns: _Columns = None,
-    covariance: _Covariance = Covariance.full,
+    covariance: _Covariance = "full",
     family: _Family = Family.gaussian,
     prior: _Prior = "default",
     seed: _Seed = 0,
@@ -233,7 +241,7 @@ def _prepare(
     columns: str | None,
     drop_missing: bool,
     components: int,
-    covariance: Covariance,
+    covariance: str,
     prior: str,
     folder: Path | None,
 ) -> tuple["Data", "Mixture"]:
@@ -258,7 +266,11 @@ def _prepare(
         from mixtures.families import Gaussian
         from mixtures.model import Mixture
 
-        family = Gaussian(covariance.value)
+        family = Gaussian(covariance)
+        try:
+            family.layout(components, data.values.shape[1])
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--covariance") from error
         if calls is None:
             return data, Mixture.for_data(jax.numpy.asarray(data.values), components, family)
         return data, Mixture(family, components, build_prior(calls, family, components, data.values.shape[1]))

@@ -91,10 +91,10 @@ def build_prior(
     calls = {"weights": Call("Dirichlet", [1.0], {}, "Dirichlet(1)"), **calls}
     calls["weights"] = _spread(calls["weights"], num_components)
     distributions = {site: _distribution(call) for site, call in calls.items()}
-    shapes = family.shapes(num_components, num_features)
+    layout = family.layout(num_components, num_features)
     try:
         prior = Independent(**distributions)
-        prior.sites(shapes)
+        prior.sites(layout)
     except (TypeError, ValueError) as error:
         raise PriorError(f"The prior does not suit this model: {_clause(error)}.") from error
     return prior

@@ -26,7 +26,7 @@ def exit_codes() -> Iterator[None]:
     try:
         with _terminable():
             yield
-    except (typer.Exit, BrokenPipeError):
+    except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise
     except KeyboardInterrupt:
         typer.echo("Stopped; nothing half-written is left behind.", err=True)

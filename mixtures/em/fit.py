@@ -1,6 +1,5 @@
 """`fit_em`: many starts, one honest result."""
 
-from collections import Counter
 from typing import cast
 
 import equinox as eqx
@@ -8,42 +7,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Key, Real
+from jaxtyping import Array, Bool, Float, Int, Integer, Key, Real
 
 from mixtures._checks import as_rows, check_choice, check_count, check_data, check_key, check_positive, is_traced
-from mixtures._drivers import OnProgress, chunk_limits
-from mixtures._kernel import Rows
+from mixtures._drivers import OnProgress
+from mixtures._kernel import CENTRED, Rows
 from mixtures._status import Status
-from mixtures.coordinates import Coordinates
-from mixtures.em import step as em_step
+from mixtures.em import race
+from mixtures.em.account import Starts, collapses, explain_collapses, explain_empty
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
 from mixtures.model import Mixture
 from mixtures.priors import Conjugate
-from mixtures.starts import random_starts
 
 _OBJECTIVES = {"map": "posterior density", "ml": "likelihood"}
-_SINGLE_PRECISION = (
-    "In single precision a component narrower than 2% of the data cannot be told from a collapsed one: use float64."
-)
 _CLEARLY = 1e-3  # nats
-_LANE_LIMIT = 2**23  # rows × components × starts advanced at once; beyond it starts take turns
-
-
-class Starts(eqx.Module):
-    """What became of each of R starts, and where the collapsed ones went.
-
-    `collapse_*` describe the narrowest component of each start; they mean something only where `status` is COLLAPSED.
-    """
-
-    objective: Float[Array, "*batch R"]
-    status: Int[Array, "*batch R"]
-    num_steps: Int[Array, "*batch R"]
-    collapse_component: Int[Array, "*batch R"]  # its place in canonical order
-    collapse_row: Int[Array, "*batch R"]  # the row nearest to it
-    collapse_value: Float[Array, "*batch R D"]  # that row
-    collapse_ties: Int[Array, "*batch R"]  # how many rows equal that row
+_NARROW = 1e-4  # a variance, as a fraction of the data's
+_FEW_ENOUGH = 2**18  # rows × components × starts that are all run to convergence
 
 
 class EMFit(eqx.Module):
@@ -83,17 +64,17 @@ class EMFit(eqx.Module):
         """The outcome in a sentence or two: the status, and the share of starts that collapsed."""
         assert _is_concrete_scalar(self.status_code), "summary needs one concrete fit"
         message = Status(int(self.status_code)).message.replace("objective", _OBJECTIVES[self.objective])
-        collapsed, total = int(self.collapsed_starts), self.starts.status.shape[-1]
-        share = f" {collapsed} of {total} starts ({collapsed / total:.0%}) collapsed." if collapsed else ""
+        dropped = int((self.starts.status == Status.DROPPED).sum())
+        collapsed, total = int(self.collapsed_starts), self.starts.status.shape[-1] - dropped
+        run = f"{total} starts" + (" run to their end" if dropped else "")
+        share = f" {collapsed} of {run} ({collapsed / total:.0%}) collapsed." if collapsed else ""
         failed = int(np.isin(self.starts.status, (Status.EMPTY, Status.NON_FINITE, Status.STALLED)).sum())
         return message + share + (f" {failed} more failed numerically." if failed else "")
 
     @property
     def reason(self) -> str:
         """The outcome in full: the summary, which component collapsed onto which rows, and any that is empty."""
-        single = self.log_likelihood.dtype == jnp.float32 and bool(self.unbounded)
-        precision = [_SINGLE_PRECISION] if single else []
-        return " ".join([self.summary, *_explain_collapses(self.starts), *_explain_empty(self.params), *precision])
+        return " ".join([self.summary, *explain_collapses(self.starts), *explain_empty(self.params)])
 
 
 def fit_em(
@@ -103,8 +84,11 @@ def fit_em(
     key: Key[Array, ""],
     objective: str = "map",
     num_starts: int = 64,
+    num_finalists: int | None = None,
     max_steps: int = 10_000,
     atol: float = 1e-8,
+    weights: Real[ArrayLike, " N"] | None = None,
+    labels: Integer[ArrayLike, " N"] | None = None,
     throw: bool = False,
     on_progress: OnProgress | None = None,
 ) -> EMFit:
@@ -115,21 +99,31 @@ def fit_em(
     model
         What to fit.
     x
-        Data, (N,) or (N, D).
+        Data, (N,) or (N, D). NaN is a value missing at random: the fit is then that of the observed values. Missing
+        values are seen only outside of transformations.
     key
         Random key of the starts; the same key gives the same fit.
     objective
         ``"map"`` maximises the log joint, in (weights, component parameters) coordinates; ``"ml"`` the log-likelihood.
     num_starts
         R, how many starts.
+    num_finalists
+        How many of the best starts are run to convergence after a short run of all; the others are dropped. If not
+        given, all of them where N K R is below 2¹⁸, and otherwise a sixteenth, at least eight.
     max_steps
-        EM iterations allowed to each start.
+        E-steps allowed to each start.
     atol
-        Stop when the predicted remaining gain is below this many nats (Aitken extrapolation).
+        Stop when the predicted remaining gain is below this many nats: Aitken's extrapolation of EM's gains, or what a
+        Newton step promises where the Hessian is negative definite.
+    weights
+        Positive weight of each row, (N,); a weight of 2 is the row twice. 1 each if not given.
+    labels
+        Component (0 to K − 1) that each row is known to come from, (N,), −1 where it is not known. Components then keep
+        these numbers, and are not put in canonical order.
     throw
         Raise `RuntimeError` when the outcome is not an estimate; not available inside a transformation.
     on_progress
-        Called with (steps done, steps allowed) between compiled chunks; not available inside a transformation.
+        Called with (stages done, stages in all) between compiled stages; not available inside a transformation.
 
     Returns
     -------
@@ -150,24 +144,36 @@ def fit_em(
     num_starts, max_steps = check_count("num_starts", num_starts), check_count("max_steps", max_steps)
     check_positive("atol", atol)
     rows_of_x = as_rows(x)
-    check_data(rows_of_x, model.num_components)
+    check_data(rows_of_x, model.num_components, missing_allowed=True)
+    few = num_starts * rows_of_x.shape[0] * model.num_components < _FEW_ENOUGH
+    default = num_starts if few else max(8, num_starts // 16)
+    num_finalists = min(num_starts, default if num_finalists is None else check_count("num_finalists", num_finalists))
     if objective == "map":
         _refuse_unbounded_weights(model)
     target = model if objective == "map" else model.without_prior()
 
-    rows, states = _begin(target, rows_of_x, key, num_starts)
-    tolerance = jnp.asarray(atol, rows_of_x.dtype)
-    traced = is_traced(model, x, key, tolerance)
+    tolerance, limit = jnp.asarray(atol, rows_of_x.dtype), jnp.int32(max_steps)
+    traced = is_traced(model, x, key, tolerance, weights)
     if traced and throw:
         raise ValueError("throw=True is not available inside a transformation; look at .status instead.")
-    if traced:
-        states = _advance(target, rows, states, tolerance, jnp.int32(max_steps))
-    else:
-        for limit in chunk_limits(max_steps, on_progress):
-            states = _advance(target, rows, states, tolerance, jnp.int32(limit))
-            if not bool(jnp.any(states.status == Status.RUNNING)):
-                break
-    fit = _finish(model, target, rows_of_x, rows, states, objective)
+    rows = target.prepare(rows_of_x, race.lanes(len(rows_of_x), model, num_starts), weights, labels)
+    filled = jnp.where(jnp.isnan(rows_of_x), rows.frame.loc, rows_of_x)
+    known = None if labels is None else jnp.asarray(labels)
+    states = race.begin(target, rows, filled, known, key, num_starts)
+    states = race.short_runs(target, rows, states, tolerance, limit, num_finalists)
+    if on_progress is not None and not traced:
+        jax.block_until_ready(states)
+        on_progress(1, 2)
+    if traced or bool(jnp.any(states.status == Status.RUNNING)):
+        states = race.finals(target, rows, states, tolerance, limit, num_finalists)
+    if rows.form != CENTRED and (traced or _is_narrow(target, rows, states)):
+        states = race.polish(
+            target, target.prepare(rows_of_x, 1, weights, labels, accurate=True), states, tolerance, limit
+        )
+    fit = _finish(model, target, filled, rows, states, objective, ordered=labels is None)
+    if on_progress is not None and not traced:
+        jax.block_until_ready(fit)
+        on_progress(2, 2)
     if throw and not fit.status.is_estimate:
         raise RuntimeError(fit.reason)
     return fit
@@ -182,37 +188,20 @@ def _refuse_unbounded_weights(model: Mixture) -> None:
         )
 
 
-def _lanes(num_rows: int, num_components: int, num_starts: int) -> int:
-    return max(1, min(num_starts, _LANE_LIMIT // (num_rows * num_components)))
-
-
 @eqx.filter_jit
-def _begin(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> tuple[Rows, EMState]:
-    lanes = _lanes(x.shape[0], model.num_components, num_starts)
-    rows = model.prepare(x, lanes)
-    coordinates = Coordinates.of(model, rows.frame)
-    params = random_starts(model, x, key, num_starts)
-    return rows, jax.lax.map(lambda p: em_step.init(model, rows, coordinates.into_support(p)), params, batch_size=lanes)
+def _narrowest(model: Mixture, rows: Rows, states: EMState) -> Float[Array, " R"]:
+    return jax.vmap(lambda p: jnp.min(model.family.narrowest(p, rows.frame)))(states.params)
 
 
-@eqx.filter_jit
-def _advance(model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""]) -> EMState:
-    """Take steps until every start has stopped or taken `limit` of them."""
-
-    def one(state):
-        return jax.lax.while_loop(
-            lambda s: (s.status == Status.RUNNING) & (s.num_steps < limit),
-            lambda s: em_step.step(model, rows, s, atol),
-            state,
-        )
-
-    lanes = _lanes(rows.num_rows, model.num_components, states.status.shape[0])
-    return jax.lax.map(one, states, batch_size=lanes)
+def _is_narrow(model: Mixture, rows: Rows, states: EMState) -> bool:
+    """Whether a start that may win has a component so narrow that the products' rounding shows in its variance."""
+    narrow = np.asarray(_narrowest(model, rows, states) < _NARROW)
+    return bool((narrow & np.isin(states.status, (Status.CONVERGED, Status.STALLED))).any())
 
 
 @eqx.filter_jit
 def _finish(
-    model: Mixture, target: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMState, objective: str
+    model: Mixture, target: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMState, objective: str, ordered: bool
 ) -> EMFit:
     """Choose the best interior maximum, order its components, and explain the rest."""
     status = jnp.where(states.status == Status.RUNNING, jnp.int32(Status.MAX_STEPS), states.status)
@@ -231,8 +220,10 @@ def _finish(
     def only_if_found(tree):
         return jax.tree.map(lambda leaf: jnp.where(found, leaf, jnp.nan), tree)
 
-    params = model.family.permute(winner.params, canonical_order(model, winner.params))
-    starts = Starts(states.objective, status, states.num_steps, *_collapses(model, x, rows, states))
+    params = winner.params
+    if ordered:
+        params = model.family.permute(params, canonical_order(model, params))
+    starts = Starts(states.objective, status, states.num_steps, *collapses(model, x, rows, states))
     return EMFit(
         only_if_found(params),
         only_if_found(winner.log_likelihood),
@@ -242,52 +233,6 @@ def _finish(
         starts,
         objective,
     )
-
-
-def _collapses(model: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMState):
-    """For each start: its narrowest component, the row nearest to it and that row's ties."""
-
-    def one(state):
-        component = jnp.argmin(model.family.narrowest(state.params, rows.frame))
-        locations = model.family.locations(state.params)
-        place = jnp.sum(locations[:, 0] < locations[component, 0])
-        distance = jnp.sum(((x - locations[component]) / rows.frame.scale) ** 2, axis=1)
-        row = jnp.argmin(distance)
-        ties = jnp.sum(jnp.all(x == x[row], axis=1))
-        return place, row, x[row], ties
-
-    return jax.lax.map(one, states)
-
-
-def _explain_collapses(starts: Starts) -> list[str]:
-    collapsed = np.flatnonzero(np.asarray(starts.status) == Status.COLLAPSED)
-    if not len(collapsed):
-        return []
-    where = Counter(int(starts.collapse_row[i]) for i in collapsed)
-    example = {int(starts.collapse_row[i]): i for i in collapsed}
-    places = [_explain_one(starts, example[row], hits) for row, hits in where.most_common(3)]
-    if len(where) > 3:
-        places.append(f"and {len(where) - 3} more elsewhere")
-    return [f"{'; '.join(places)} (rows count from 0).".capitalize()]
-
-
-def _explain_empty(params: AbstractParams) -> list[str]:
-    weights = np.asarray(params.weights)
-    if not (weights < 1e-6).any():
-        return []
-    return [f"Component {weights.argmin() + 1} has weight {weights.min():.1g}: fewer components would fit as well."]
-
-
-def _explain_one(starts: Starts, i: np.integer, hits: int) -> str:
-    ties, row = int(starts.collapse_ties[i]), int(starts.collapse_row[i])
-    value = ", ".join(f"{v:g}" for v in np.asarray(starts.collapse_value[i]))
-    times = "once" if hits == 1 else f"{hits} times"
-    component = f"component {int(starts.collapse_component[i]) + 1} (by first coordinate of the mean)"
-    if ties > 1:
-        return (
-            f"{times} {component} shrank onto the {ties} identical rows with value {value}, the first of them row {row}"
-        )
-    return f"{times} {component} lost its width around row {row}, value {value}"
 
 
 def _is_concrete_scalar(value: Array) -> bool:

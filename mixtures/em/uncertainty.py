@@ -1,14 +1,18 @@
-"""Standard errors from the observed information, refused with a reason where it is not positive definite."""
+"""Standard errors from derivatives of the objective, refused with a reason where there are none."""
+
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Real
+from jaxtyping import Array, Float, Int, Integer, Real
 
-from mixtures._checks import as_rows
+from mixtures._checks import check_choice, check_share
+from mixtures._kernel import Rows
 from mixtures.coordinates import Coordinates, hessian
 from mixtures.em.fit import EMFit
+from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
 _SMALLEST_CURVATURE = 1e-8  # smallest eigenvalue of the scaled information that still counts as definite
@@ -20,14 +24,17 @@ class StandardErrors(eqx.Module):
     """Standard errors of the parameters, on their own scale; NaN where refused.
 
     `values` has the names and shapes of ``model.family.estimates``; `covariance` is the d × d covariance of the
-    unconstrained coordinates.
+    unconstrained coordinates, whose estimate is `point`.
     """
 
     values: dict[str, Float[Array, "..."]]
     covariance: Float[Array, "*batch d d"]
+    point: Float[Array, "*batch d"]
+    coordinates: Coordinates
     smallest_curvature: Float[Array, "*batch"]
     newton_gap: Float[Array, "*batch"]
     refusal_code: Int[Array, "*batch"]
+    kind: str = eqx.field(static=True)
 
     @property
     def refused(self) -> bool:
@@ -41,6 +48,28 @@ class StandardErrors(eqx.Module):
             gap=float(self.newton_gap), curvature=float(self.smallest_curvature)
         )
 
+    def of(self, function: Callable[[AbstractParams], Array]) -> tuple[Array, Array]:
+        """Value and standard error of any function of the parameters, by the delta method.
+
+        Parameters
+        ----------
+        function
+            From parameters, such as `EMFit.params`, to an array; differentiable.
+        """
+
+        def of_point(u):
+            return function(self.coordinates.params(u))
+
+        jacobian = jax.jacfwd(of_point)(self.point)
+        return of_point(self.point), jnp.sqrt(jnp.einsum("...i,ij,...j->...", jacobian, self.covariance, jacobian))
+
+    def interval(self, function: Callable[[AbstractParams], Array], level: float = 0.89) -> tuple[Array, Array]:
+        """Central interval of any function of the parameters, symmetric about its value; NaN where refused."""
+        check_share("level", level)
+        value, error = self.of(function)
+        half = jax.scipy.special.ndtri((1 + level) / 2) * error
+        return value - half, value + half
+
 
 _REASONS = {
     0: "",
@@ -52,11 +81,22 @@ _REASONS = {
 }
 
 
-def standard_errors(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> StandardErrors:
-    """Standard errors of a fit from the observed information of its objective.
+KINDS = ("observed", "opg", "sandwich")
 
-    The Hessian is taken in unconstrained coordinates, inverted, and carried back by the delta method. At a stationary
-    point it does not matter which coordinates are used (Efron and Hinkley 1978; Louis 1982 gives the same matrix).
+
+def standard_errors(
+    model: Mixture,
+    fit: EMFit,
+    x: Real[ArrayLike, "N *D"],
+    *,
+    kind: str = "observed",
+    weights: Real[ArrayLike, " N"] | None = None,
+    labels: Integer[ArrayLike, " N"] | None = None,
+) -> StandardErrors:
+    """Standard errors of a fit from derivatives of its objective.
+
+    Derivatives are taken in unconstrained coordinates, and carried back by the delta method. At a stationary point it
+    does not matter which coordinates are used (Efron and Hinkley 1978; Louis 1982 gives the same matrix).
 
     Parameters
     ----------
@@ -66,33 +106,48 @@ def standard_errors(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> S
         The fit, from `fit_em`; the curvature is that of the objective it maximised.
     x
         The data that were fitted, (N,) or (N, D).
+    kind
+        ``"observed"``: the inverse of the observed information A, minus the Hessian. ``"opg"``: the inverse of B, the
+        outer products of the rows' scores, plus minus the Hessian of the log prior. ``"sandwich"``: A⁻¹ B A⁻¹ (Huber
+        1967; White 1982), right even where the components are not normal.
+    weights, labels
+        What the fit was given.
 
     Returns
     -------
     StandardErrors
         NaN, with a reason, where there is no estimate, a weight is zero, the information is not positive definite or
         the point is not stationary.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
     """
+    check_choice("kind", kind, KINDS)
     target = model if fit.objective == "map" else model.without_prior()
-    return _standard_errors(target, fit, as_rows(x))
+    return _standard_errors(target, fit, target.prepare(x, 1, weights, labels), kind)
 
 
 @eqx.filter_jit
-def _standard_errors(model: Mixture, fit: EMFit, x: Float[Array, "N D"]) -> StandardErrors:
-    rows = model.prepare(x)
+def _standard_errors(model: Mixture, fit: EMFit, rows: Rows, kind: str) -> StandardErrors:
     coordinates = Coordinates.of(model, rows.frame)
     u = coordinates.vector(fit.params)
 
     def objective(u):
         return model.log_joint(coordinates.params(u), rows)
 
-    information = -hessian(objective, u)
-    information = (information + information.T) / 2
-    unit = 1.0 / jnp.sqrt(jnp.abs(jnp.diagonal(information)))
-    curvature = jnp.linalg.eigvalsh(information * unit[:, None] * unit)[0]
-    covariance = jnp.linalg.inv(information * unit[:, None] * unit) * unit[:, None] * unit
+    observed = -hessian(objective, u)
+    observed = (observed + observed.T) / 2
+    inverse, curvature = _inverse(observed)
+    covariance = inverse
+    if kind != "observed":
+        scores = _scores(model, rows, coordinates, u)
+        outer = (scores * rows.row_weights()) @ scores.T
+        prior = -jax.hessian(lambda u: model.log_prior(coordinates.params(u)))(u)
+        covariance = _inverse(outer + prior)[0] if kind == "opg" else inverse @ outer @ inverse
     score = jax.grad(objective)(u)
-    gap = 0.5 * score @ covariance @ score
+    gap = 0.5 * score @ inverse @ score
 
     refusal = jnp.select(
         [
@@ -107,4 +162,21 @@ def _standard_errors(model: Mixture, fit: EMFit, x: Float[Array, "N D"]) -> Stan
     covariance = jnp.where(refusal == 0, covariance, jnp.nan)
     jacobian = jax.jacfwd(lambda u: model.family.estimates(coordinates.params(u)))(u)
     variances = jax.tree.map(lambda j: jnp.einsum("...i,ij,...j->...", j, covariance, j), jacobian)
-    return StandardErrors(jax.tree.map(jnp.sqrt, variances), covariance, curvature, gap, refusal)
+    errors = jax.tree.map(jnp.sqrt, variances)
+    return StandardErrors(errors, covariance, u, coordinates, curvature, gap, refusal, kind)
+
+
+def _inverse(information: Float[Array, "d d"]) -> tuple[Float[Array, "d d"], Float[Array, ""]]:
+    """Inverse, by way of unit diagonals, and the smallest eigenvalue of the matrix with unit diagonal."""
+    unit = jax.lax.rsqrt(jnp.abs(jnp.diagonal(information)))
+    scaled = information * unit[:, None] * unit
+    return jnp.linalg.inv(scaled) * unit[:, None] * unit, jnp.linalg.eigvalsh(scaled)[0]
+
+
+def _scores(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]) -> Float[Array, "d N"]:
+    """Derivative of every row's log density in every coordinate, one coordinate at a time."""
+
+    def log_prob(u):
+        return jax.nn.logsumexp(model.family.log_densities(coordinates.params(u), rows), axis=0)
+
+    return jax.lax.map(lambda direction: jax.jvp(log_prob, (u,), (direction,))[1], jnp.eye(len(u), dtype=u.dtype))

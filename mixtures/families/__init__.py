@@ -1,6 +1,7 @@
-"""Component families: one a file, all behind `AbstractFamily`."""
+"""Component families."""
 
 from mixtures.families.base import AbstractFamily, AbstractParams
 from mixtures.families.gaussian import Gaussian, GaussianParams
+from mixtures.families.moments import Moments
 
-__all__ = ["AbstractFamily", "AbstractParams", "Gaussian", "GaussianParams"]
+__all__ = ["AbstractFamily", "AbstractParams", "Gaussian", "GaussianParams", "Moments"]

@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 import equinox as eqx
 from jaxtyping import Array, Float, Int, Key
 
-from mixtures._kernel import Frame, Rows
-from mixtures.priors import AbstractPrior, Shapes
+from mixtures._kernel import Form, Frame, Rows
+from mixtures.families.moments import Moments
+from mixtures.priors import AbstractPrior, Layout
 
 
 class AbstractParams(eqx.Module):
@@ -32,9 +33,14 @@ class AbstractFamily(eqx.Module):
     `sites` are the parameters by name, as the prior and the NumPyro model see them: ``weights`` and the family's own.
     """
 
+    @property
     @abc.abstractmethod
-    def shapes(self, num_components: int, num_features: int) -> Shapes:
-        """Support of one block and full shape of every site."""
+    def independent(self) -> bool:
+        """Whether the features of a component are independent."""
+
+    @abc.abstractmethod
+    def layout(self, num_components: int, num_features: int) -> Layout:
+        """The sites: support, blocks and shape of each."""
 
     @abc.abstractmethod
     def num_parameters(self, num_components: int, num_features: int) -> int:
@@ -53,18 +59,45 @@ class AbstractFamily(eqx.Module):
         """The data-scaled default prior."""
 
     @abc.abstractmethod
-    def prepare(self, x: Float[Array, "N D"], num_lanes: int) -> Rows:
-        """Rows with this family's sufficient statistics, ready for the kernel."""
+    def form(self, num_features: int, dtype) -> Form:
+        """The kernel's form that serves this family best in so many features."""
+
+    @abc.abstractmethod
+    def accurate_form(self) -> Form:
+        """The kernel's form that stays accurate however narrow a component is."""
 
     @abc.abstractmethod
     def natural_params(self, params: AbstractParams, frame: Frame) -> Float[Array, "K P"]:
         """Natural parameters in the frame's units, with log weights and all constants in the first column."""
 
     @abc.abstractmethod
+    def log_likelihood(self, params: AbstractParams, rows: Rows) -> Float[Array, ""]:
+        """Log-likelihood of the rows, in nats, by the kernel."""
+
+    @abc.abstractmethod
+    def log_densities(self, params: AbstractParams, rows: Rows) -> Float[Array, "K N"]:
+        """Weighted log density of every row under every component."""
+
+    @abc.abstractmethod
+    def e_step(self, params: AbstractParams, rows: Rows) -> tuple[Float[Array, ""], Moments]:
+        """Log-likelihood, and the expected statistics of the complete data."""
+
+    @abc.abstractmethod
+    def impute(self, params: AbstractParams, rows: Rows) -> tuple[Float[Array, "N D"], Float[Array, "N D"]]:
+        """Mean and sd of every value given what is observed of its row, in data units."""
+
+    @abc.abstractmethod
+    def expected_log_density(self, params: AbstractParams, moments: Moments) -> Float[Array, ""]:
+        """Expected log-likelihood of the complete data, whose maximiser the M-step seeks."""
+
+    @abc.abstractmethod
     def closed_form_m_step(
-        self, prior: AbstractPrior, stats: Float[Array, "K P"], frame: Frame
+        self, prior: AbstractPrior, moments: Moments, params: AbstractParams
     ) -> AbstractParams | None:
-        """The maximiser of the expected log joint, or None where it has no closed form under this prior."""
+        """Parameters that maximise the expected log joint, or that raise it from `params` by the family's own rule.
+
+        None where this prior allows neither.
+        """
 
     @abc.abstractmethod
     def narrowest(self, params: AbstractParams, frame: Frame) -> Float[Array, " K"]:
@@ -75,6 +108,10 @@ class AbstractFamily(eqx.Module):
         self, centres: Float[Array, "K D"], widths: Float[Array, " K"], x: Float[Array, "N D"]
     ) -> AbstractParams:
         """Equal-weight components at `centres`, of `widths` times the variance with which K could share the data."""
+
+    @abc.abstractmethod
+    def place(self, params: AbstractParams, centres: Float[Array, "K D"], counts: Float[Array, " K"]) -> AbstractParams:
+        """Move components with a positive count to `centres`; leading axes are allowed."""
 
     @abc.abstractmethod
     def locations(self, params: AbstractParams) -> Float[Array, "*batch K D"]:

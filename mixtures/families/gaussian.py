@@ -1,34 +1,58 @@
 """Gaussian components, for any covariance model and any dimension."""
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Float, Int, Key
+import numpyro.distributions as dist
+from jaxtyping import Array, Bool, Float, Int, Key
 from numpyro.distributions import constraints
 
-from mixtures._kernel import Frame, Rows
+from mixtures import _kernel
+from mixtures._kernel import CENTRED, PRODUCTS, SQUARES, Form, Frame, Groups, Quadratics, Rows
 from mixtures.families.base import AbstractFamily, AbstractParams, FreeEstimate
-from mixtures.families.covariances import COVARIANCE_MODELS, CovarianceModel, inverse_and_log_det
-from mixtures.priors import AbstractPrior, Conjugate, Flat, Shapes
+from mixtures.families.covariances import (
+    BY_CODE,
+    COVARIANCE_MODELS,
+    ConjugateModel,
+    CovarianceModel,
+    Entry,
+    Spread,
+    inverse_and_log_det,
+)
+from mixtures.families.moments import (
+    Moments,
+    complete,
+    complete_independent,
+    expected_rows,
+    log_det_and_factor,
+    observed_factor,
+    squared,
+)
+from mixtures.priors import AbstractPrior, Conjugate, Decomposed, Flat, Layout, Slot
+
+_MANY_FEATURES = 64  # from which squared deviations cost no more than the cross products of the features; measured
 
 
 class GaussianParams(AbstractParams):
-    """Weights, means and covariances of a Gaussian mixture, in data units."""
+    """Weights, means and covariances of a Gaussian mixture, in data units; `spread` holds the covariances' sites."""
 
     weights: Float[Array, "*batch K"]
     means: Float[Array, "*batch K D"]
-    compact: Float[Array, "..."]
-    covariance_model: str = eqx.field(static=True)
+    spread: Spread
+    covariance: str = eqx.field(static=True)
 
     @property
     def covariances(self) -> Float[Array, "*batch K D D"]:
         """Dense covariance matrices, (…, K, D, D), whatever the covariance model."""
-        num_components, num_features = self.means.shape[-2:]
-        return COVARIANCE_MODELS[self.covariance_model].expand(self.compact, num_components, num_features)
+        return COVARIANCE_MODELS[self.covariance].dense(self.spread, *self.means.shape[-2:])
+
+    @property
+    def variances(self) -> Float[Array, "*batch K D"]:
+        """Variances of every feature in every component."""
+        return COVARIANCE_MODELS[self.covariance].variances(self.spread, *self.means.shape[-2:])
 
 
 class Gaussian(AbstractFamily):
@@ -37,7 +61,11 @@ class Gaussian(AbstractFamily):
     Parameters
     ----------
     covariance
-        ``"full"``, ``"diagonal"``, ``"tied"`` or ``"spherical"`` (mclust's VVV, VVI, EEE, VII).
+        One of fourteen covariance models, by name or by mclust's code: ``"full"`` (VVV), ``"diagonal"`` (VVI),
+        ``"tied"`` (EEE), ``"spherical"`` (VII), ``"tied_diagonal"`` (EEI), ``"tied_spherical"`` (EII),
+        ``"diagonal_equal_shape"`` (VEI), ``"diagonal_equal_volume"`` (EVI), ``"equal_shape_orientation"`` (VEE),
+        ``"equal_volume_orientation"`` (EVE), ``"equal_orientation"`` (VVE), ``"equal_volume_shape"`` (EEV),
+        ``"equal_shape"`` (VEV), ``"equal_volume"`` (EVV); for one feature also E (tied) and V (full).
 
     Raises
     ------
@@ -45,134 +73,189 @@ class Gaussian(AbstractFamily):
         If `covariance` names none of these.
     """
 
-    covariance: str = eqx.field(static=True, default="full")
+    covariance: str = eqx.field(static=True)
 
-    def __check_init__(self):
-        """Refuse unknown covariance models."""
-        if self.covariance not in COVARIANCE_MODELS:
-            raise ValueError(f"covariance must be one of {', '.join(COVARIANCE_MODELS)}; got {self.covariance!r}.")
+    def __init__(self, covariance: str = "full"):
+        """Take the name of a model, or its code."""
+        if covariance not in COVARIANCE_MODELS and covariance not in BY_CODE:
+            raise ValueError(
+                f"covariance must be one of {', '.join(COVARIANCE_MODELS)}, or a code from EII to VVV; "
+                f"got {covariance!r}."
+            )
+        self.covariance = covariance if covariance in COVARIANCE_MODELS else BY_CODE[covariance].name
 
     @property
     def model(self) -> CovarianceModel:
         """The covariance model by this family's name for it."""
         return COVARIANCE_MODELS[self.covariance]
 
-    def shapes(self, num_components: int, num_features: int) -> Shapes:
-        """Weights on the simplex, real means, and covariances in the model's compact form."""
-        return {
-            "weights": (constraints.simplex, (num_components,)),
-            "means": (constraints.real, (num_components, num_features)),
-            "covariances": (self.model.support(num_features), self.model.shape(num_components, num_features)),
+    @property
+    def independent(self) -> bool:
+        """Whether the features of a component are independent."""
+        return not self.model.cross_products
+
+    def layout(self, num_components: int, num_features: int) -> Layout:
+        """Weights on the simplex, real means, and the covariance model's own parameters."""
+        if num_features == 1 and not isinstance(self.model, ConjugateModel):
+            raise ValueError(
+                f"covariance={self.covariance!r} needs at least two features; with one use 'full' or 'tied'."
+            )
+        spreads = self.model.dense if self.model.cross_products else self.model.variances
+        slots = {
+            "weights": Slot(constraints.simplex, (), (num_components,)),
+            "means": Slot(constraints.real, (num_components,), (num_features,)),
+            **self.model.slots(num_components, num_features),
         }
+        return Layout(slots, lambda values: spreads(values, num_components, num_features))
 
     def num_parameters(self, num_components: int, num_features: int) -> int:
-        """(K − 1) + K D + the covariance model's free entries."""
-        free = self.model.free_entries(num_components, num_features)
-        return num_components - 1 + num_components * num_features + len(free)
+        """(K − 1) + K D + the covariance model's free parameters."""
+        free = self.model.num_free(num_components, num_features)
+        return num_components - 1 + num_components * num_features + free
 
     def params(self, sites: dict[str, Array]) -> GaussianParams:
         """Parameters from their sites."""
-        return GaussianParams(sites["weights"], sites["means"], sites["covariances"], self.covariance)
+        spread = {name: value for name, value in sites.items() if name not in ("weights", "means")}
+        return GaussianParams(sites["weights"], sites["means"], spread, self.covariance)
 
     def sites(self, params: AbstractParams) -> dict[str, Array]:
         """Sites from the parameters."""
         params = cast(GaussianParams, params)
-        return {"weights": params.weights, "means": params.means, "covariances": params.compact}
+        return {"weights": params.weights, "means": params.means, **params.spread}
 
-    def default_prior(self, x: Float[Array, "N D"], num_components: int) -> Conjugate:
+    def default_prior(self, x: Float[Array, "N D"], num_components: int) -> Conjugate | Decomposed:
         """Fraley and Raftery's data-scaled conjugate prior, as mclust's ``defaultPrior`` computes it.
 
         Λ = cov(x) K^(−2/D) for full and tied covariances, the mean variance times K^(−2/D) for diagonal and spherical
         ones; κ = 0.01, ν = D + 2, Dirichlet(1) weights (Fraley and Raftery 2007, section 3.2). The mean variance is
         only sensible for features in like units: standardise others, or give `priors.Conjugate` a scale for each.
+
+        Models that share volumes, shapes or orientations get `priors.Decomposed` with the same κ and weights, volumes
+        that are inverse-gamma(ν/2, Λ/2) as a spherical component's, and log shapes of unit sd.
         """
         num_features = x.shape[1]
         shrink = num_components ** (-2.0 / num_features)
-        covariance = jnp.cov(x, rowvar=False).reshape(num_features, num_features)
-        mean_variance = jnp.trace(covariance) / num_features
-        blank = self.model.shape(1, num_features)[1:] if not self.model.full_statistics else None
-        scale = covariance if blank is None else jnp.full(blank, mean_variance)
-        return Conjugate(jnp.mean(x, axis=0), scale * shrink, dof=num_features + 2.0)
+        centre, dof = jnp.nanmean(x, axis=0), num_features + 2.0
+        if self.model.cross_products and isinstance(self.model, ConjugateModel):
+            return Conjugate(centre, _covariance(x) * shrink, dof)
+        mean_variance = jnp.mean(jnp.diagonal(_covariance(x)))
+        if isinstance(self.model, ConjugateModel):
+            return Conjugate(centre, jnp.full(self.model.block_shape(num_features), mean_variance * shrink), dof)
+        return Decomposed(centre, dist.InverseGamma(dof / 2, mean_variance * shrink / 2))
 
-    def prepare(self, x: Float[Array, "N D"], num_lanes: int) -> Rows:
-        """Rows with statistics 1, z and the squares (or all cross products) of z."""
-        return Rows.prepare(x, cross_products if self.model.full_statistics else squares, num_lanes)
+    def form(self, num_features: int, dtype) -> Form:
+        """Products in double precision, unless one feature or very many make deviations as cheap."""
+        if num_features == 1 or num_features > _MANY_FEATURES or dtype != jnp.float64:
+            return CENTRED
+        return PRODUCTS if self.model.cross_products else SQUARES
+
+    def accurate_form(self) -> Form:
+        """Deviations from each component's mean."""
+        return CENTRED
 
     @eqx.filter_jit  # traced once, however many programs use it
-    def natural_params(self, params: AbstractParams, frame: Frame) -> Float[Array, "K P"]:
-        """η_k = (log w_k − ½ (D log 2π + log|Σ| + μᵀΣ⁻¹μ), Σ⁻¹μ, −½ Σ⁻¹), with Σ and μ in the frame's units."""
+    def quadratics(self, params: AbstractParams, frame: Frame, groups: Groups | None) -> Quadratics:
+        """Log-densities in the frame's units, of the observed features of each group where there are groups."""
         params = cast(GaussianParams, params)
-        num_features = params.means.shape[-1]
         mean = (params.means - frame.loc) / frame.scale
+        # Densities are per data unit: the frame's Jacobian belongs to every observed feature.
+        per_feature = -0.5 * jnp.log(2 * jnp.pi) - jnp.log(frame.scale)
         log_weights = jnp.log(params.weights)
-        if self.model.full_statistics:
-            precision, log_det = inverse_and_log_det(params.covariances / (frame.scale[:, None] * frame.scale))
-            linear = jnp.einsum("kde,ke->kd", precision, mean)
-            rows, cols = np.triu_indices(num_features)
-            quadratic = -0.5 * precision[:, rows, cols] * np.where(rows == cols, 1.0, 2.0)
-        else:
-            variances = self._variances(params) / frame.scale**2
-            log_det = jnp.sum(jnp.log(variances), axis=-1)
-            linear = mean / variances
-            quadratic = -0.5 / variances
-        constant = log_weights - 0.5 * (num_features * jnp.log(2 * jnp.pi) + log_det + jnp.sum(linear * mean, axis=-1))
-        # Densities are per data unit: the frame's Jacobian belongs to every row.
-        constant = constant - jnp.sum(jnp.log(frame.scale))
-        return jnp.concatenate([constant[:, None], linear, quadratic], axis=1)
+        if groups is None:
+            factor, log_det = self._factor(params, frame)
+            return Quadratics(log_weights + jnp.sum(per_feature) - 0.5 * log_det, mean, factor)
+        factor, log_det = jax.vmap(lambda seen: self._factor(params, frame, seen))(groups.observed)
+        constant = log_weights + (groups.observed @ per_feature)[:, None] - 0.5 * log_det
+        known = groups.component[:, None]
+        possible = (known < 0) | (known == jnp.arange(constant.shape[1]))
+        return Quadratics(jnp.where(possible, constant, -jnp.inf), mean, factor)
 
-    def _variances(self, params: GaussianParams) -> Float[Array, "K D"]:
-        compact = params.compact if params.compact.ndim == 2 else params.compact[:, None]
-        return jnp.broadcast_to(compact, params.means.shape)
+    def natural_params(self, params: AbstractParams, frame: Frame) -> Float[Array, "K P"]:
+        """η_k = (log w_k − ½ (D log 2π + log|Σ| + μᵀΣ⁻¹μ), Σ⁻¹μ, −½ Σ⁻¹)."""
+        return self.quadratics(params, frame, None).natural()
 
-    def _moments(self, stats: Float[Array, "K P"], frame: Frame):
-        """Counts (K,), means (K, D) and covariances (K, D, D) of the rows each component claims, in data units."""
-        num_features = frame.loc.shape[0]
-        counts, linear, quadratic = stats[:, 0], stats[:, 1 : 1 + num_features], stats[:, 1 + num_features :]
-        safe = jnp.maximum(counts, jnp.finfo(stats.dtype).tiny)[:, None]
-        mean, second = linear / safe, quadratic / safe
-        if self.model.full_statistics:
-            rows, cols = np.triu_indices(num_features)
-            index = np.zeros((num_features, num_features), int)
-            index[rows, cols] = index[cols, rows] = np.arange(len(rows))
-            second = second[:, index]
-            covariance = second - mean[:, :, None] * mean[:, None, :]
+    def _factor(self, params: GaussianParams, frame: Frame, seen: Bool[Array, " D"] | None = None):
+        """Inverse square roots of the covariances of the seen features, and their log determinants."""
+        if self.model.cross_products:
+            covariance = self._standard_covariance(params, frame)
+            return log_det_and_factor(covariance) if seen is None else observed_factor(covariance, seen)
+        factor = frame.scale * jax.lax.rsqrt(params.variances)
+        seen = jnp.ones(factor.shape[1], bool) if seen is None else seen
+        return jnp.where(seen, factor, 0.0), -2.0 * jnp.sum(jnp.where(seen, jnp.log(factor), 0.0), axis=-1)
+
+    def _standard_covariance(self, params: GaussianParams, frame: Frame) -> Float[Array, "K D D"]:
+        return params.covariances / (frame.scale[:, None] * frame.scale)
+
+    def log_likelihood(self, params: AbstractParams, rows: Rows) -> Float[Array, ""]:
+        """By the kernel."""
+        return _kernel.log_likelihood(self.quadratics(params, rows.frame, rows.groups), rows)
+
+    def log_densities(self, params: AbstractParams, rows: Rows) -> Float[Array, "K N"]:
+        """By the kernel."""
+        return _kernel.log_densities(self.quadratics(params, rows.frame, rows.groups), rows)
+
+    def e_step(self, params: AbstractParams, rows: Rows) -> tuple[Float[Array, ""], Moments]:
+        """By the kernel; missing features are completed by their conditional expectations."""
+        params = cast(GaussianParams, params)
+        quadratics = self.quadratics(params, rows.frame, rows.groups)
+        log_likelihood, sums = _kernel.e_step(quadratics, rows)
+        if rows.groups is not None and self.model.cross_products:
+            sums = complete(sums, self._standard_covariance(params, rows.frame), rows.groups.observed)
+        elif rows.groups is not None:
+            sums = complete_independent(sums, params.variances / rows.frame.scale**2, rows.groups.observed)
+        return log_likelihood, Moments.of(sums, quadratics.mean, rows.frame)
+
+    def impute(self, params: AbstractParams, rows: Rows) -> tuple[Float[Array, "N D"], Float[Array, "N D"]]:
+        """Regressions on the observed features, averaged over components."""
+        params, frame = cast(GaussianParams, params), rows.frame
+        mean, covariance = (params.means - frame.loc) / frame.scale, self._standard_covariance(params, frame)
+        values, sd = expected_rows(rows, self.log_densities(params, rows), mean, covariance)
+        return frame.loc + frame.scale * values, frame.scale * sd
+
+    def expected_log_density(self, params: AbstractParams, moments: Moments) -> Float[Array, ""]:
+        """Σ_k n_k log w_k − ½ [n_k log |2πΣ_k| + tr(Σ_k⁻¹ S_k)], with S_k the scatter about μ_k."""
+        params = cast(GaussianParams, params)
+        scatter = moments.about(params.means)
+        if self.model.cross_products:
+            precision, log_det = inverse_and_log_det(params.covariances)
+            distance = jnp.sum(precision * scatter, axis=(1, 2))
         else:
-            covariance = (second - mean**2)[:, :, None] * jnp.eye(num_features)
-        covariance = covariance * frame.scale[:, None] * frame.scale
-        return counts, frame.loc + frame.scale * mean, covariance
+            log_det = jnp.sum(jnp.log(params.variances), axis=1)
+            distance = jnp.sum(scatter / params.variances, axis=1)
+        log_det = log_det + params.means.shape[1] * jnp.log(2 * jnp.pi)
+        each = moments.counts * (jnp.log(params.weights) - 0.5 * log_det) - 0.5 * distance
+        return jnp.sum(each)
 
     def closed_form_m_step(
-        self, prior: AbstractPrior, stats: Float[Array, "K P"], frame: Frame
+        self, prior: AbstractPrior, moments: Moments, params: AbstractParams
     ) -> GaussianParams | None:
         """The mode of (weights, means, covariances) given expected statistics, for no prior and the conjugate one.
 
-        μ_k = (n_k ȳ_k + κ m)/(n_k + κ);  Σ_k = [Λ + S_k + κ n_k/(κ + n_k) (ȳ_k − m)(ȳ_k − m)ᵀ]/(ν + n_k + D + 2)
-        (Fraley and Raftery 2007, table 2; tied, diagonal and spherical models pool numerator and denominator).
+        μ_k = (n_k ȳ_k + κ m)/(n_k + κ);  Σ_k = [Λ + S_k + κ (μ_k − m)(μ_k − m)ᵀ]/(ν + n_k + D + 2) with S_k about μ_k
+        (Fraley and Raftery 2007, table 2; models that share pool numerator and denominator).
         """
-        counts, means, covariances = self._moments(stats, frame)
-        scatter = counts[:, None, None] * covariances
+        params, counts = cast(GaussianParams, params), moments.counts
         if isinstance(prior, Flat):
-            total, dof = self.model.pool(scatter, counts)
-            return GaussianParams(counts / jnp.sum(counts), means, total / dof, self.covariance)
-        if isinstance(prior, Conjugate):
-            num_components, num_features = means.shape
+            spread = self.model.maximise(moments.scatter, counts, params.spread)
+            return GaussianParams(counts / jnp.sum(counts), moments.means, spread, self.covariance)
+        if isinstance(prior, Conjugate) and isinstance(self.model, ConjugateModel):
             kappa = prior.shrinkage
-            shift = means - prior.mean
-            pull = (kappa * counts / (kappa + counts))[:, None, None] * shift[:, :, None] * shift[:, None, :]
-            total, dof = self.model.pool(scatter + pull, counts)
-            compact = (prior.scale + total) / (prior.dof + dof + self.model.mode_offset(num_components, num_features))
-            means = (counts[:, None] * means + kappa * prior.mean) / (counts + kappa)[:, None]
+            means = (counts[:, None] * moments.means + kappa * prior.mean) / (counts + kappa)[:, None]
+            pull = squared(jnp.broadcast_to(kappa, counts.shape), means - prior.mean, not self.model.cross_products)
+            total, dof = self.model.pool(moments.about(means) + pull, counts)
+            offset = self.model.mode_offset(*means.shape)
+            spread = {"covariances": (prior.scale + total) / (prior.dof + dof + offset)}
             # Not quite nought, so that the Dirichlet density, 0 · log 0, stays a number.
             weights = jnp.maximum(counts + prior.concentration - 1.0, jnp.finfo(counts.dtype).tiny)
-            return GaussianParams(weights / jnp.sum(weights), means, compact, self.covariance)
+            return GaussianParams(weights / jnp.sum(weights), means, spread, self.covariance)
         return None
 
     def narrowest(self, params: AbstractParams, frame: Frame) -> Float[Array, " K"]:
         """Smallest variance of a feature given those before it, in the frame's units."""
         params = cast(GaussianParams, params)
-        if not self.model.full_statistics:
-            return jnp.min(self._variances(params) / frame.scale**2, axis=-1)
-        dense = params.covariances / (frame.scale[:, None] * frame.scale)
+        if not self.model.cross_products:
+            return jnp.min(params.variances / frame.scale**2, axis=-1)
+        dense = self._standard_covariance(params, frame)
         if dense.shape[-1] == 1:
             return dense[:, 0, 0]
         # A squared Cholesky pivot is a conditional variance: it vanishes exactly when the matrix turns singular.
@@ -184,12 +267,15 @@ class Gaussian(AbstractFamily):
     ) -> GaussianParams:
         """Equal weights, means at `centres`, covariance k the data's times K^(−2/D) `widths[k]`."""
         num_components, num_features = centres.shape
-        covariance = jnp.cov(x, rowvar=False).reshape(num_features, num_features) * num_components ** (
-            -2.0 / num_features
-        )
-        dense = widths[:, None, None] * covariance
+        covariance = _covariance(x) * num_components ** (-2.0 / num_features)
+        spread = self.model.nearest(widths[:, None, None] * covariance)
         weights = jnp.full(num_components, 1.0 / num_components, x.dtype)
-        return GaussianParams(weights, centres, self.model.compress(dense), self.covariance)
+        return GaussianParams(weights, centres, spread, self.covariance)
+
+    def place(self, params: AbstractParams, centres: Float[Array, "K D"], counts: Float[Array, " K"]) -> GaussianParams:
+        """Move their means."""
+        params = cast(GaussianParams, params)
+        return eqx.tree_at(lambda p: p.means, params, jnp.where(counts[:, None] > 0, centres, params.means))
 
     def locations(self, params: AbstractParams) -> Float[Array, "*batch K D"]:
         """The means."""
@@ -201,7 +287,7 @@ class Gaussian(AbstractFamily):
         return {"weights": params.weights, "means": params.means, "covariances": params.covariances}
 
     def free_estimates(self, num_components: int, columns: Sequence[str]) -> list[FreeEstimate]:
-        """Weights (of several components), means, and each free covariance once; components from 1."""
+        """Weights (of several components), means, and each covariance that is not shared with one before."""
         components = range(num_components)
         weights = [FreeEstimate(f"weights[{k + 1}]", "weights", (k,), "unit interval") for k in components]
         weights = weights if num_components > 1 else []
@@ -211,8 +297,7 @@ class Gaussian(AbstractFamily):
             for d, name in enumerate(columns)
         ]
         covariances = [
-            FreeEstimate(self.model.entry_name(k, columns[i], columns[j]), "covariances", (k, i, j), _sign(i, j))
-            for k, i, j in self.model.free_entries(num_components, len(columns))
+            _covariance_estimate(entry, columns) for entry in self.model.entries(num_components, len(columns))
         ]
         return weights + means + covariances
 
@@ -225,14 +310,14 @@ class Gaussian(AbstractFamily):
     def permute(self, params: AbstractParams, order: Int[Array, " K"]) -> GaussianParams:
         """Reorder weights, means and whatever the covariance model does not share."""
         params = cast(GaussianParams, params)
-        compact = params.compact if self.covariance == "tied" else params.compact[order]
-        return GaussianParams(params.weights[order], params.means[order], compact, self.covariance)
+        spread = self.model.permute(params.spread, order)
+        return GaussianParams(params.weights[order], params.means[order], spread, self.covariance)
 
     def rescale(self, params: AbstractParams, frame: Frame) -> GaussianParams:
         """Parameters in data units from parameters in the frame's units."""
         params = cast(GaussianParams, params)
-        compact = self.model.rescale(params.compact, frame.scale)
-        return GaussianParams(params.weights, frame.loc + frame.scale * params.means, compact, self.covariance)
+        spread = self.model.rescale(params.spread, frame.scale)
+        return GaussianParams(params.weights, frame.loc + frame.scale * params.means, spread, self.covariance)
 
     def sample(self, params: AbstractParams, key: Key[Array, ""], num_rows: int) -> tuple[Array, Array]:
         """Rows (num_rows, D) and the component each came from (num_rows,)."""
@@ -244,18 +329,15 @@ class Gaussian(AbstractFamily):
         return params.means[component] + jnp.einsum("nde,ne->nd", tril[component], noise), component
 
 
-def _sign(row: int, column: int) -> Literal["real", "positive"]:
-    return "positive" if row == column else "real"
+def _covariance(x: Float[Array, "N D"]) -> Float[Array, "D D"]:
+    """Covariance matrix; where values are missing, zero off the diagonal."""
+    covariance = jnp.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1])
+    spread = jnp.nanvar(x, axis=0, ddof=1)
+    return jnp.where(jnp.all(jnp.isfinite(covariance)), covariance, jnp.diag(spread))
 
 
-def cross_products(z: Float[Array, "N D"]) -> Float[Array, "P N"]:
-    """1, z and the upper triangle of z zᵀ, one row a statistic."""
-    rows, cols = np.triu_indices(z.shape[1])
-    t = z.T
-    return jnp.concatenate([jnp.ones((1, t.shape[1]), t.dtype), t, t[rows] * t[cols]])
-
-
-def squares(z: Float[Array, "N D"]) -> Float[Array, "P N"]:
-    """1, z and z², one row a statistic."""
-    t = z.T
-    return jnp.concatenate([jnp.ones((1, t.shape[1]), t.dtype), t, t**2])
+def _covariance_estimate(entry: Entry, columns: Sequence[str]) -> FreeEstimate:
+    who = "all" if entry.all_components else str(entry.component + 1)
+    features = "" if entry.all_features else f", {columns[entry.row]}, {columns[entry.column]}"
+    support = "positive" if entry.row == entry.column else "real"
+    return FreeEstimate(f"covariances[{who}{features}]", "covariances", tuple(entry[:3]), support)

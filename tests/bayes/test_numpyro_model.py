@@ -54,7 +54,7 @@ def test_prior_sites_sample_what_they_score(series):
     """Simulation from NumPyro's sites has the moments of the conjugate prior."""
     model = mx.Mixture.for_data(series, 3)
     prior = model.prior
-    sites = prior.sites(model.family.shapes(3, 1))
+    sites = prior.sites(model.family.layout(3, 1))
     keys = jax.random.split(jax.random.key(0), 4000)
 
     def draw(key):

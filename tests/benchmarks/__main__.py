@@ -1,4 +1,11 @@
-"""Speed, as ratios measured side by side in one run: ``uv run --group bench python -m tests.benchmarks``."""
+"""Speed, as ratios measured side by side in one run: ``uv run --group bench python -m tests.benchmarks``.
+
+The table is printed, and written to reports/benchmarks/README.md.
+"""
+
+import os
+import platform
+from pathlib import Path
 
 import jax
 from rich.console import Console
@@ -6,17 +13,35 @@ from rich.table import Table
 
 jax.config.update("jax_enable_x64", True)
 
-from tests.benchmarks import em_iteration, nuts  # noqa: E402  (after the precision is set)
+from tests.benchmarks import bootstrap, em_iteration, em_starts, nuts  # noqa: E402  (after the precision is set)
+
+REPORT = Path(__file__).parents[2] / "reports" / "benchmarks" / "README.md"
+HEADER = ("work", "ours", "peer", "peer's", "ratio")
+
+
+def measure():
+    """Yield the rows of the table, as text."""
+    for rows in (em_iteration.run(), em_starts.run(), bootstrap.run(), nuts.run()):
+        for work, ours, peer, theirs, unit in rows:
+            ratio = ours / theirs if unit == "ESS/s" else theirs / ours
+            yield work, f"{ours:,.3g} {unit}", peer, f"{theirs:,.3g} {unit}", f"{ratio:.1f}×"
 
 
 def main() -> None:
-    """Run every benchmark and print one table."""
-    table = Table("work", "ours", "peer", "peer's", "ratio")
-    for rows in (em_iteration.run(), nuts.run()):
-        for work, ours, peer, theirs, unit in rows:
-            ratio = ours / theirs if unit == "ESS/s" else theirs / ours
-            table.add_row(work, f"{ours:,.3g} {unit}", peer, f"{theirs:,.3g} {unit}", f"{ratio:.1f}×")
+    """Run every benchmark, print one table and write it down."""
+    table, rows = Table(*HEADER), list(measure())
+    for row in rows:
+        table.add_row(*row)
     Console().print(table)
+    lines = [" | ".join(cells) for cells in (HEADER, ["---"] * len(HEADER), *rows)]
+    where = f"Python {platform.python_version()}, JAX {jax.__version__}, {os.cpu_count()} cores, float64."
+    text = "\n".join(f"| {line} |" for line in lines)
+    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    REPORT.write_text(
+        "# Speed, side by side\n\nMeasured in one run of `uv run --group bench python -m tests.benchmarks`; "
+        f"absolute times differ between machines, ratios less so.\n{where}\n\n{text}\n",
+        encoding="utf-8",
+    )
 
 
 main()

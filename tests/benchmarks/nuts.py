@@ -44,7 +44,7 @@ def ours(y: jax.Array, seed: int) -> float:
     jax.block_until_ready(posterior)
     took = time.perf_counter() - begin
     params = posterior.params
-    return smallest_ess([params.weights[..., 0], params.means, jnp.sqrt(params.compact)]) / took
+    return smallest_ess([params.weights[..., 0], params.means, jnp.sqrt(params.spread["covariances"])]) / took
 
 
 def theirs(y: jax.Array, mcmc: MCMC, seed: int) -> float:

@@ -14,6 +14,7 @@ from mixtures.bayes.vi import VIInfo
 from mixtures.compare.agreement import agreement, interval_overlap, plug_in_interval, quantile_interval
 from mixtures.families.base import FreeEstimate
 from mixtures.labels import Relabelling
+from tests.models import gaussian
 
 Z = norm.ppf(0.945)
 
@@ -64,7 +65,7 @@ def draws_around(model, info, mean, sd, chains):
     z = np.random.default_rng(3).normal(size=(chains, 500))
     z = (z - z.mean()) / z.std(ddof=1)
     shape = (chains, 500)
-    params = mx.GaussianParams(
+    params = gaussian(
         jnp.ones((*shape, 1)),
         jnp.asarray(mean + sd * z)[..., None, None],
         jnp.full((*shape, 1, 1, 1), 4.0) + z[..., None, None, None],

@@ -9,10 +9,11 @@ from scipy.stats import norm
 
 import mixtures as mx
 from mixtures.compare.densities import hellinger, plug_in_curves, predictive_curves
+from tests.models import gaussian
 
 
 def normal(mean, sd):
-    return mx.GaussianParams(jnp.ones(1), jnp.array([[mean]]), jnp.array([[[sd**2]]]), "full")
+    return gaussian(jnp.ones(1), jnp.array([[mean]]), jnp.array([[[sd**2]]]), "full")
 
 
 def stack(*params):
@@ -55,7 +56,7 @@ def test_distance_does_not_depend_on_labels(blobs):
 
 
 def test_marginal_curves_are_densities_and_average_the_draws():
-    params = mx.GaussianParams(
+    params = gaussian(
         jnp.array([0.3, 0.7]),
         jnp.array([[0.0, 1.0], [4.0, -1.0]]),
         jnp.array([[[1.0, 0.5], [0.5, 2.0]], [[0.5, 0.0], [0.0, 1.0]]]),

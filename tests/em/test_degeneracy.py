@@ -11,12 +11,13 @@ import pytest
 import mixtures as mx
 from mixtures import Status
 from mixtures.datasets import load
+from tests.models import gaussian
 
 KEY = jax.random.key(0)
 TIED = 44.44571429  # 13 of the 50 values
 
 # mclust 6.0 on the series, K = 3 with its conjugate prior: a local mode.
-MCLUST_MODE = mx.GaussianParams(
+MCLUST_MODE = gaussian(
     jnp.array([0.301735221001, 0.138760597837, 0.559504181162]),
     jnp.array([[28.6582236655], [41.1198594312], [44.3220597060]]),
     jnp.array([[[18.123892262766]], [[0.820384189677]], [[0.324109427714]]]),
@@ -56,7 +57,7 @@ def test_series_has_a_largest_interior_maximum():
 
 def test_interior_maximum_attracts():
     _, x, fit = fitted(3, "ml")
-    nudged = eqx.tree_at(lambda p: p.compact, fit.params, fit.params.compact * 1.2)
+    nudged = eqx.tree_at(lambda p: p.spread["covariances"], fit.params, fit.params.spread["covariances"] * 1.2)
     assert plain_em(np.asarray(x)[:, 0], nudged, 2000) == pytest.approx(float(fit.log_likelihood), abs=1e-6)
 
 

@@ -12,11 +12,12 @@ from jax.scipy import stats as jstats
 from scipy import optimize, stats
 
 import mixtures as mx
-from mixtures import Status, _kernel
+from mixtures import Status
 from mixtures.datasets import load
 from mixtures.em import step as em_step
 from mixtures.priors import AbstractPrior, Conjugate
 from mixtures.starts import random_starts
+from tests.models import gaussian
 
 COVARIANCES = ("full", "diagonal", "tied", "spherical")
 KEY = jax.random.key(0)
@@ -64,7 +65,7 @@ def polish(x, fit, log_prior=lambda params: 0.0):
     """The maximum of the log-likelihood plus `log_prior` nearest to a fit, and how far EM stopped short of it."""
     weights, means, covariances = fit.params.weights, fit.params.means, fit.params.covariances
     num_components, num_features = means.shape
-    tied = fit.params.covariance_model == "tied"
+    tied = fit.params.covariance == "tied"
     lower = np.tril_indices(num_features)
     tril = jnp.linalg.cholesky(covariances[:1] if tied else covariances)[:, *lower]
     # Centred on the fit and in its own units, so that one step size suits every coordinate.
@@ -128,8 +129,8 @@ class Disguised(AbstractPrior):
 
     inner: Conjugate
 
-    def sites(self, shapes):
-        return self.inner.sites(shapes)
+    def sites(self, layout):
+        return self.inner.sites(layout)
 
     def describe(self):
         return {"name": "disguised"}
@@ -144,7 +145,7 @@ def objectives_along_the_way(model, x, key, num_steps):
     rows = model.prepare(x)
 
     def one(params, _):
-        value, stats = _kernel.e_step(model.family.natural_params(params, rows.frame), rows)
+        value, stats = model.family.e_step(params, rows)
         return em_step.m_step(model, rows.frame, stats, params), value + model.log_prior(params)
 
     starts = random_starts(model, x, key, 4)
@@ -242,7 +243,7 @@ def climb(model, x, params):
 def test_numerical_and_closed_form_steps_have_the_same_mode():
     x = jnp.asarray(load("faithful").values)
     model = mx.Mixture.for_data(x, 2)
-    start = mx.GaussianParams(
+    start = gaussian(
         jnp.array([0.5, 0.5]),
         jnp.array([[2.3, 60.0], [4.0, 75.0]]),
         jnp.array([[[0.3, 1.0], [1.0, 60.0]], [[0.2, 0.0], [0.0, 30.0]]]),
@@ -254,7 +255,7 @@ def test_numerical_and_closed_form_steps_have_the_same_mode():
     assert float(numerical.objective) == pytest.approx(float(closed.objective), abs=1e-8)
     np.testing.assert_allclose(numerical.params.weights, closed.params.weights, rtol=1e-5)
     np.testing.assert_allclose(numerical.params.means, closed.params.means, rtol=1e-5)
-    np.testing.assert_allclose(numerical.params.compact, closed.params.compact, rtol=1e-5)
+    np.testing.assert_allclose(numerical.params.spread["covariances"], closed.params.spread["covariances"], rtol=1e-5)
 
 
 # Keys, starts, limits and refusals.
@@ -289,13 +290,10 @@ def test_step_limit_is_reported():
 
 
 def test_progress_is_told():
-    model, x, fit = fitted("acidity")
+    model, x, _ = fitted("acidity")
     heard = []
     mx.fit_em(model, x, key=KEY, objective="ml", num_starts=16, on_progress=lambda *at: heard.append(at))
-    assert heard
-    assert all(total == 10_000 for _, total in heard)
-    assert heard == sorted(heard)
-    assert heard[-1][0] >= int(fit.num_steps)
+    assert heard == [(1, 2), (2, 2)]
 
 
 @pytest.mark.parametrize(
@@ -308,7 +306,8 @@ def test_progress_is_told():
         ({"max_steps": 2.5}, "max_steps must be a whole number of at least 1, got 2.5"),
         ({"atol": 0.0}, "atol must be positive, got 0.0"),
         ({"atol": float("nan")}, "atol must be positive, got nan"),
-        ({"x": np.array([1.0, np.nan, 2.0])}, "x must be finite; 1 values are NaN or infinite, first in rows 1"),
+        ({"x": np.array([1.0, np.nan, 2.0])}, "x has no value at all in 1 rows, first 1"),
+        ({"x": np.array([1.0, np.inf, 2.0])}, "x must be finite; 1 values are infinite, first in rows 1"),
         ({"x": np.array([1.0, 1.0, 1.0])}, "x must vary in every column"),
         ({"x": np.array([[1.0, 2.0]])}, "x must have at least two rows"),
         ({"key": jax.random.split(KEY, 3)}, "key must be one JAX random key"),
@@ -332,7 +331,7 @@ def test_bounded_priors_bind(series):
     assert fit.status.is_estimate
     assert bool(((fit.params.means >= 30) & (fit.params.means <= 45)).all())
     assert bool(((fit.params.covariances >= 0.25) & (fit.params.covariances <= 4.0)).all())
-    wide = eqx.tree_at(lambda p: p.compact, fit.params, fit.params.compact.at[0].set(25.0))
+    wide = eqx.tree_at(lambda p: p.spread["covariances"], fit.params, fit.params.spread["covariances"].at[0].set(25.0))
     assert model.log_prior(wide) == -jnp.inf
     # p(σ²) = p(σ) / 2σ with p(σ) = 1 / 1.5, three times; means uniform on 15 units; Dirichlet(1) of three weights is 2.
     expected = np.log(2) - 3 * np.log(15) - 3 * np.log(1.5) - np.log(2 * np.sqrt(fit.params.covariances)).sum()

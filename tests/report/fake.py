@@ -20,6 +20,7 @@ from mixtures.data import Data
 from mixtures.em.fit import EMFit, Starts
 from mixtures.families import GaussianParams
 from mixtures.labels import Relabelling
+from tests.models import gaussian
 
 NUM_STARTS, CHAINS, DRAWS = 64, 4, 400
 
@@ -29,7 +30,7 @@ def series() -> Comparison:
     """The 50-point series with its MAP mode: three components, ties, an unbounded likelihood."""
     weights, means = [0.17980958, 0.27170752, 0.5484829], [24.81974936, 38.19894977, 44.32402605]
     variances = jnp.array([0.90643677, 11.31520034, 0.32775827])[:, None, None]
-    params = GaussianParams(jnp.array(weights), jnp.array(means)[:, None], variances, "full")
+    params = gaussian(jnp.array(weights), jnp.array(means)[:, None], variances, "full")
     return make(datasets.load("timeseries"), params)
 
 
@@ -41,13 +42,13 @@ def plane() -> Comparison:
     means = np.array([[0.0, 0.0], [1.0, 6.0], [4.0, 2.0]])
     covariances = np.stack([tril @ tril.T, np.eye(2), np.diag([0.25, 2.25])])
     parts = [rng.multivariate_normal(m, s, n) for m, s, n in zip(means, covariances, (40, 25, 30), strict=True)]
-    params = GaussianParams(jnp.array([0.4, 0.3, 0.3]), jnp.asarray(means), jnp.asarray(covariances), "full")
+    params = gaussian(jnp.array([0.4, 0.3, 0.3]), jnp.asarray(means), jnp.asarray(covariances), "full")
     return make(Data(np.concatenate(parts), ("length", "width"), "plane.csv"), params)
 
 
 def make(data: Data, params: GaussianParams) -> Comparison:
     """Compare synthetic fits around `params`."""
-    model = mx.Mixture.for_data(jnp.asarray(data.values), params.weights.shape[0], mx.Gaussian(params.covariance_model))
+    model = mx.Mixture.for_data(jnp.asarray(data.values), params.weights.shape[0], mx.Gaussian(params.covariance))
     result = compare_fits(
         model,
         data,

@@ -1,0 +1,78 @@
+"""What became of each start of EM, and how to say it."""
+
+from collections import Counter
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from mixtures._kernel import Rows
+from mixtures._status import Status
+from mixtures.em.step import EMState
+from mixtures.families import AbstractParams
+from mixtures.model import Mixture
+
+
+class Starts(eqx.Module):
+    """What became of each of R starts, and where the collapsed ones went.
+
+    `collapse_*` describe the narrowest component of each start; they mean something only where `status` is COLLAPSED.
+    """
+
+    objective: Float[Array, "*batch R"]
+    status: Int[Array, "*batch R"]
+    num_steps: Int[Array, "*batch R"]
+    collapse_component: Int[Array, "*batch R"]  # its place in canonical order
+    collapse_row: Int[Array, "*batch R"]  # the row nearest to it
+    collapse_value: Float[Array, "*batch R D"]  # that row
+    collapse_ties: Int[Array, "*batch R"]  # how many rows equal that row
+
+
+def collapses(model: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMState):
+    """For each start: its narrowest component, the row nearest to it and that row's ties."""
+
+    def one(state):
+        component = jnp.argmin(model.family.narrowest(state.params, rows.frame))
+        locations = model.family.locations(state.params)
+        place = jnp.sum(locations[:, 0] < locations[component, 0])
+        distance = jnp.sum(((x - locations[component]) / rows.frame.scale) ** 2, axis=1)
+        row = jnp.argmin(distance)
+        ties = jnp.sum(jnp.all(x == x[row], axis=1))
+        return place, row, x[row], ties
+
+    return jax.lax.map(one, states)
+
+
+def explain_collapses(starts: Starts) -> list[str]:
+    """Which components shrank onto which rows, most frequent first."""
+    collapsed = np.flatnonzero(np.asarray(starts.status) == Status.COLLAPSED)
+    if not len(collapsed):
+        return []
+    where = Counter(int(starts.collapse_row[i]) for i in collapsed)
+    example = {int(starts.collapse_row[i]): i for i in collapsed}
+    places = [_explain_one(starts, example[row], hits) for row, hits in where.most_common(3)]
+    if len(where) > 3:
+        places.append(f"and {len(where) - 3} more elsewhere")
+    return [f"{'; '.join(places)} (rows count from 0).".capitalize()]
+
+
+def explain_empty(params: AbstractParams) -> list[str]:
+    """Whether a component is all but empty."""
+    weights = np.asarray(params.weights)
+    if not (weights < 1e-6).any():
+        return []
+    return [f"Component {weights.argmin() + 1} has weight {weights.min():.1g}: fewer components would fit as well."]
+
+
+def _explain_one(starts: Starts, i: np.integer, hits: int) -> str:
+    ties, row = int(starts.collapse_ties[i]), int(starts.collapse_row[i])
+    value = ", ".join(f"{v:g}" for v in np.asarray(starts.collapse_value[i]))
+    times = "once" if hits == 1 else f"{hits} times"
+    component = f"component {int(starts.collapse_component[i]) + 1} (by first coordinate of the mean)"
+    if ties > 1:
+        return (
+            f"{times} {component} shrank onto the {ties} identical rows with value {value}, the first of them row {row}"
+        )
+    return f"{times} {component} lost its width around row {row}, value {value}"

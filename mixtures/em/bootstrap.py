@@ -1,0 +1,159 @@
+"""The bootstrap: the fit repeated on resampled data, every replicate in one compiled call."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Key, Real
+
+from mixtures._checks import as_rows, check_choice, check_count, check_data, check_key, check_share
+from mixtures._kernel import Rows
+from mixtures._status import Status
+from mixtures.em import race
+from mixtures.em.fit import EMFit
+from mixtures.families import AbstractParams
+from mixtures.labels import relabel
+from mixtures.model import Mixture
+
+KINDS = ("nonparametric", "weighted", "parametric")
+_MOST_FAILED = 0.05  # share of replicates without an interior maximum, above which the rest is a biased sample
+
+
+class Bootstrap(eqx.Module):
+    """Parameters of B replicates, with labels aligned to those of the fit.
+
+    `status` says of each replicate how it ended; only converged ones enter standard errors and intervals.
+    """
+
+    params: AbstractParams
+    status: Int[Array, " B"]
+    model: Mixture
+    kind: str = eqx.field(static=True)
+
+    @property
+    def failed(self) -> int:
+        """How many replicates found no interior maximum: their objective is unbounded, or a component ran empty."""
+        return int((self.status != Status.CONVERGED).sum())
+
+    @property
+    def refused(self) -> bool:
+        """Whether too many replicates failed for the others to stand for all."""
+        return self.failed > _MOST_FAILED * self.status.shape[0]
+
+    @property
+    def reason(self) -> str:
+        """Why the bootstrap is refused, or an empty string."""
+        if not self.refused:
+            return ""
+        return (
+            f"{self.failed} of {self.status.shape[0]} replicates found no interior maximum, because the likelihood is "
+            "unbounded or a component ran empty: the others are no fair sample."
+        )
+
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """Standard errors, with the names and shapes of ``model.family.estimates``; NaN where refused."""
+        estimates = self.model.family.estimates(self.params)
+        return {name: self._over(value, lambda v: v.std(axis=0, ddof=1)) for name, value in estimates.items()}
+
+    def interval(
+        self, function: Callable[[AbstractParams], Array], level: float = 0.89
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Central percentile interval of any function of the parameters; NaN where refused (Efron 1979)."""
+        check_share("level", level)
+        draws = jax.vmap(function)(self.params)
+        tails = (1 - level) / 2, (1 + level) / 2
+        low, high = self._over(draws, lambda v: np.quantile(v, tails, axis=0))
+        return low, high
+
+    def _over(self, draws: Array, summary):
+        converged = np.asarray(self.status) == Status.CONVERGED
+        found = summary(np.asarray(draws)[converged])
+        return np.full_like(found, np.nan) if self.refused else found
+
+
+def bootstrap(
+    model: Mixture,
+    fit: EMFit,
+    x: Real[ArrayLike, "N *D"],
+    *,
+    key: Key[Array, ""],
+    kind: str = "nonparametric",
+    num_replicates: int = 1000,
+    max_steps: int = 2000,
+    atol: float = 1e-6,
+) -> Bootstrap:
+    """Repeat a fit on resampled data, starting each time from the fit itself.
+
+    Parameters
+    ----------
+    model
+        The mixture that was fitted.
+    fit
+        The fit, from `fit_em`; its objective is maximised again.
+    x
+        The data that were fitted, (N,) or (N, D), complete.
+    key
+        Random key of the resampling.
+    kind
+        ``"nonparametric"``: rows drawn with replacement (Efron 1979). ``"weighted"``: rows weighted by N times a
+        uniform Dirichlet (Rubin 1981; Newton and Raftery 1994), so that none is left out. ``"parametric"``: rows drawn
+        from the fitted mixture (McLachlan and Peel 2000, section 2.16).
+    num_replicates
+        B, how many.
+    max_steps, atol
+        As for `fit_em`, of each replicate.
+
+    Returns
+    -------
+    Bootstrap
+        Replicates with components matched to those of the fit by assignment on their responsibilities.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, or the fit is not an estimate.
+    """
+    check_key(key)
+    check_choice("kind", kind, KINDS)
+    num_replicates = check_count("num_replicates", num_replicates, least=2)
+    if not fit.status.is_estimate:
+        raise ValueError(f"fit must be an estimate to be repeated; it is not: {fit.reason}")
+    data = as_rows(x)
+    check_data(data, model.num_components)
+    target = model if fit.objective == "map" else model.without_prior()
+    settings = jnp.asarray(atol, data.dtype), jnp.int32(check_count("max_steps", max_steps))
+    rows = target.prepare(data, race.lanes(len(data), model, num_replicates))
+    params, status = _replicates(target, fit.params, rows, key, kind, num_replicates, *settings)
+    return Bootstrap(params, status, model, kind)
+
+
+@eqx.filter_jit
+def _replicates(model, params, rows: Rows, key, kind: str, num_replicates: int, atol, limit):
+    resample = {"nonparametric": _drawn_again, "weighted": _weighted, "parametric": _simulated}[kind]
+
+    def one(key):
+        return race.climb(model, resample(model, params, rows, key), params, atol, limit)
+
+    keys = jax.random.split(key, num_replicates)
+    ended = jax.lax.map(one, keys, batch_size=race.lanes(rows.num_rows, model, num_replicates))
+    aligned, _ = relabel(model, rows, jax.tree.map(lambda leaf: leaf[None], ended.params), params)
+    return jax.tree.map(lambda leaf: leaf[0], aligned), ended.status
+
+
+def _drawn_again(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""]) -> Rows:
+    drawn = jax.random.randint(key, (rows.num_rows,), 0, rows.num_rows)
+    return rows.reweighted(jnp.zeros(rows.num_rows, rows.weights.dtype).at[drawn].add(1.0))
+
+
+def _weighted(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""]) -> Rows:
+    weights = jax.random.exponential(key, (rows.num_rows,), rows.weights.dtype)
+    return rows.reweighted(weights * (rows.num_rows / jnp.sum(weights)))
+
+
+def _simulated(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""]) -> Rows:
+    drawn: Float[Array, "N D"] = model.sample(params, key, rows.num_rows)[0]
+    return Rows.prepare(drawn, rows.form, model.num_components, 1)

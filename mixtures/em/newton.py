@@ -1,0 +1,95 @@
+"""Newton's method for the end of EM: where EM creeps, a few of these steps reach the maximum and prove it is one."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from mixtures._kernel import Rows, natural_curvature
+from mixtures._status import Status
+from mixtures.coordinates import Coordinates
+from mixtures.em import step as em_step
+from mixtures.em.step import EMState
+from mixtures.model import Mixture
+
+MOST_COORDINATES = 200  # above which a Hessian costs more than the EM steps it saves
+_LONGEST_STEP = 3.0  # in any unconstrained coordinate
+_STEP_LENGTHS = 2.0 ** -np.arange(0.0, 8.0, 2.0)  # tried, as fractions of a Newton step
+_LEAST_CURVATURE = 1e-10  # of the largest: below it a direction is flat
+
+
+class Run(eqx.Module):
+    """Where EM stands."""
+
+    state: EMState
+
+
+def begin(state: EMState) -> Run:
+    """A run from here."""
+    return Run(state)
+
+
+def advance(model: Mixture, rows: Rows, run: Run, atol: Float[Array, ""]) -> Run:
+    """One EM step, then a Newton step on the objective itself, taken only if it climbs higher.
+
+    Converged when the Hessian is negative definite and a full Newton step promises less than `atol` nats.
+    """
+    plain = em_step.step(model, rows, run.state, atol)
+    coordinates = Coordinates.of(model, rows.frame)
+    u = coordinates.vector(plain.params)
+    direction, promised, definite = _direction(model, rows, coordinates, u)
+
+    def climb(u):
+        return model.log_joint(coordinates.params(u), rows)
+
+    candidates = u + _STEP_LENGTHS[:, None] * direction
+    heights = jax.vmap(climb)(candidates)
+    best = jnp.argmax(jnp.where(jnp.isfinite(heights), heights, -jnp.inf))
+    leap = em_step.init(model, rows, coordinates.params(candidates[best]))
+    leap = eqx.tree_at(lambda s: s.num_steps, leap, plain.num_steps + 1)
+    higher = (leap.objective > plain.objective) & em_step.is_wide(model, rows, leap.params)
+    chosen = jax.tree.map(lambda a, b: jnp.where(higher, a, b), leap, plain)
+    status = jnp.where(definite & (promised < atol), jnp.int32(Status.CONVERGED), jnp.int32(Status.RUNNING))
+    chosen = eqx.tree_at(lambda s: s.status, chosen, status)
+    running = plain.status == Status.RUNNING
+    return Run(jax.tree.map(lambda a, b: jnp.where(running, b, a), plain, chosen))
+
+
+def _direction(
+    model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]
+) -> tuple[Float[Array, " d"], Float[Array, ""], Bool[Array, ""]]:
+    """Newton's direction with negative curvature turned round, the gain it promises, and whether nothing was turned."""
+    gradient, hessian = derivatives(model, rows, coordinates, u)
+    unit = jax.lax.rsqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), jnp.finfo(u.dtype).tiny))
+    curvature, axes = jnp.linalg.eigh(-hessian * unit[:, None] * unit)
+    slope = axes.T @ (unit * gradient)
+    floor = _LEAST_CURVATURE * jnp.max(jnp.abs(curvature))
+    direction = unit * (axes @ (slope / jnp.maximum(jnp.abs(curvature), floor)))
+    promised = 0.5 * jnp.sum(slope**2 / jnp.maximum(jnp.abs(curvature), floor))
+    direction = direction * jnp.minimum(1.0, _LONGEST_STEP / jnp.max(jnp.abs(direction)))
+    return jnp.where(jnp.isfinite(direction), direction, 0.0), promised, jnp.all(curvature > floor)
+
+
+def derivatives(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]):
+    """Gradient and Hessian of the objective in unconstrained coordinates.
+
+    The log-likelihood depends on u through η(u) alone, so its Hessian is Jᵀ H_η J plus that of the expected
+    log-density at fixed responsibilities, and the rows are visited once.
+    """
+    family, independent = model.family, model.family.independent
+
+    def natural(u):
+        return family.natural_params(coordinates.params(u), rows.frame)
+
+    eta = natural(u)
+    curvature = natural_curvature(eta, rows, independent)
+    jacobian = jax.jacfwd(natural)(u)
+    moments = jax.lax.stop_gradient(family.e_step(coordinates.params(u), rows)[1])
+
+    def rest(u):
+        params = coordinates.params(u)
+        return family.expected_log_density(params, moments) + model.log_prior(params)
+
+    hessian = jnp.einsum("kpi,kplq,lqj->ij", jacobian, curvature, jacobian) + jax.hessian(rest)(u)
+    return jax.grad(rest)(u), (hessian + hessian.T) / 2

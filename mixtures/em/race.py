@@ -1,0 +1,138 @@
+"""The drivers of EM: short runs of all starts, then the best few to convergence."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from mixtures._kernel import Rows
+from mixtures._status import Status
+from mixtures.coordinates import Coordinates
+from mixtures.em import accelerate, newton
+from mixtures.em import step as em_step
+from mixtures.em.step import EMState
+from mixtures.families import AbstractParams
+from mixtures.model import Mixture
+from mixtures.starts import random_starts
+
+_LANE_LIMIT = 2**20  # rows × components × starts advanced at once; beyond it starts take turns
+_HEATS = ((15, 1), (30, 2), (60, 4))  # E-steps of a short run, and the share of the starts that take so many
+_LONG_RUN = 240  # E-steps of every start where all are finalists: few problems need more
+
+
+def lanes(num_rows: int, model: Mixture, num_starts: int) -> int:
+    """How many starts are advanced at once."""
+    return max(1, min(num_starts, _LANE_LIMIT // (num_rows * model.num_components)))
+
+
+@eqx.filter_jit
+def begin(
+    model: Mixture,
+    rows: Rows,
+    x: Float[Array, "N D"],
+    labels: Int[Array, " N"] | None,
+    key: Key[Array, ""],
+    num_starts: int,
+) -> EMState:
+    """A state for each random start, with components that have known rows placed at their means."""
+    coordinates = Coordinates.of(model, rows.frame)
+    params = random_starts(model, x, key, num_starts)
+    if labels is not None:
+        params = model.family.place(params, *_known_means(x, labels, model.num_components))
+
+    def one(params):
+        return em_step.init(model, rows, coordinates.into_support(params))
+
+    return jax.lax.map(one, params, batch_size=lanes(rows.num_rows, model, num_starts))
+
+
+def _known_means(x: Float[Array, "N D"], labels: Int[Array, " N"], num_components: int):
+    """Mean of the rows known to come from each component, and how many there are."""
+    known = (labels == jnp.arange(num_components)[:, None]).astype(x.dtype)
+    counts = jnp.sum(known, axis=1)
+    return known @ x / jnp.maximum(counts, 1.0)[:, None], counts
+
+
+@eqx.filter_jit
+def short_runs(
+    model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""], num_finalists: int
+) -> EMState:
+    """Accelerated EM from every start, longer for the better half, and longest for the best quarter."""
+    num_starts = states.status.shape[0]
+    for length, share in _HEATS if num_finalists < num_starts else ((_LONG_RUN, 1),):
+        count = max(num_finalists, num_starts // share)
+        states = _advance_best(accelerate, model, rows, states, count, atol, jnp.minimum(limit, length))
+    return states
+
+
+@eqx.filter_jit
+def finals(
+    model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""], num_finalists: int
+) -> EMState:
+    """Run the best unfinished starts to convergence, and drop the rest.
+
+    Should all of them collapse, the next best are run, until one ends in an interior maximum or none is left.
+    """
+    newtonian = rows.groups is None and Coordinates.of(model, rows.frame).size <= newton.MOST_COORDINATES
+    method = newton if newtonian else accelerate
+
+    def one_round(states):
+        states = _advance_best(method, model, rows, states, num_finalists, atol, limit)
+        cut_short = (states.status == Status.RUNNING) & (states.num_steps >= limit)
+        return _with_status(states, jnp.where(cut_short, jnp.int32(Status.MAX_STEPS), states.status))
+
+    def unsettled(states):
+        interior = jnp.isin(states.status, jnp.array([Status.CONVERGED, Status.MAX_STEPS, Status.STALLED]))
+        return jnp.any(states.status == Status.RUNNING) & ~jnp.any(interior)
+
+    states = jax.lax.while_loop(unsettled, one_round, one_round(states))
+    dropped = jnp.where(states.status == Status.RUNNING, jnp.int32(Status.DROPPED), states.status)
+    return _with_status(states, dropped)
+
+
+@eqx.filter_jit
+def polish(model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""]) -> EMState:
+    """Run the best interior start on to convergence on rows prepared for accuracy."""
+    candidates = jnp.isin(states.status, jnp.array([Status.CONVERGED, Status.STALLED]))
+    best = jnp.argmax(jnp.where(candidates, states.objective, -jnp.inf))
+    winner = jax.tree.map(lambda leaf: leaf[best], states)
+    ended = climb(model, rows, winner.params, atol, limit)
+    ended = eqx.tree_at(lambda s: s.num_steps, ended, ended.num_steps + winner.num_steps)
+    use = jnp.any(candidates) & (ended.status == Status.CONVERGED)
+    return jax.tree.map(lambda leaf, new: leaf.at[best].set(jnp.where(use, new, leaf[best])), states, ended)
+
+
+def climb(model: Mixture, rows: Rows, params: AbstractParams, atol: Float[Array, ""], limit: Int[Array, ""]) -> EMState:
+    """Accelerated EM from one start."""
+    start = jax.tree.map(lambda leaf: leaf[None], em_step.init(model, rows, params))
+    ended = jax.tree.map(lambda leaf: leaf[0], _advance(accelerate, model, rows, start, atol, limit))
+    cut_short = ended.status == Status.RUNNING
+    return _with_status(ended, jnp.where(cut_short, jnp.int32(Status.MAX_STEPS), ended.status))
+
+
+def _advance_best(method, model, rows, states: EMState, count: int, atol, limit) -> EMState:
+    """Advance the `count` highest of the starts that have not ended; all of them in place where that is all."""
+    if count == states.status.shape[0]:
+        return _advance(method, model, rows, states, atol, limit)
+    height = jnp.where(states.status == Status.RUNNING, states.objective, -jnp.inf)
+    best = jnp.argsort(-height)[:count]
+    ended = _advance(method, model, rows, jax.tree.map(lambda leaf: leaf[best], states), atol, limit)
+    return jax.tree.map(lambda leaf, new: leaf.at[best].set(new), states, ended)
+
+
+def _with_status(states: EMState, status: Int[Array, " R"]) -> EMState:
+    return eqx.tree_at(lambda s: s.status, states, status)
+
+
+def _advance(method, model, rows, states, atol, limit) -> EMState:
+    """Advance every start until it has ended or taken `limit` E-steps."""
+
+    def one(state):
+        ended = jax.lax.while_loop(
+            lambda run: (run.state.status == Status.RUNNING) & (run.state.num_steps < limit),
+            lambda run: method.advance(model, rows, run, atol),
+            method.begin(state),
+        )
+        return ended.state
+
+    return jax.lax.map(one, states, batch_size=lanes(rows.num_rows, model, states.status.shape[0]))

@@ -1,0 +1,119 @@
+"""The six covariance models with a conjugate prior: what they share is whole matrices or whole variances.
+
+Each holds its free parameters in one array, "covariances": blocks that are matrices (D, D), variances (D,) or one
+variance (), one for each component or one for all. A 1 × 1 matrix is treated as a positive number throughout, which
+spares every engine its linear algebra.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+from numpyro.distributions import constraints
+
+from mixtures.families.covariances.base import CovarianceModel, Entry, Spread, diagonals, upper_triangles
+from mixtures.priors import Slot
+
+
+class ConjugateModel(CovarianceModel):
+    """Blocks of variances or matrices, free or tied over components."""
+
+    def __init__(self, name: str, code: str, block: str, tied: bool):
+        self.name, self.code, self.block, self.tied = name, code, block, tied
+        self.cross_products = block == "matrix"
+
+    def block_shape(self, num_features: int) -> tuple[int, ...]:
+        """Shape of one block."""
+        return {"matrix": (num_features, num_features), "variances": (num_features,), "variance": ()}[self.block]
+
+    def slots(self, num_components, num_features):
+        """One array of blocks."""
+        support = constraints.positive_definite if self.cross_products and num_features > 1 else constraints.positive
+        return {"covariances": Slot(support, () if self.tied else (num_components,), self.block_shape(num_features))}
+
+    def _blocks(self, spread: Spread, num_components: int, num_features: int) -> Float[Array, "..."]:
+        """The blocks with an axis of K, whether or not they are shared."""
+        blocks = spread["covariances"]
+        if not self.tied:
+            return blocks
+        axes = len(self.block_shape(num_features))
+        at = blocks.ndim - axes
+        return jnp.broadcast_to(jnp.expand_dims(blocks, at), (*blocks.shape[:at], num_components, *blocks.shape[at:]))
+
+    def dense(self, spread, num_components, num_features):
+        """Matrices, or variances put on diagonals."""
+        if self.cross_products:
+            return self._blocks(spread, num_components, num_features)
+        return self.variances(spread, num_components, num_features)[..., None] * jnp.eye(num_features)
+
+    def variances(self, spread, num_components, num_features):
+        """Diagonals, or the one variance for every feature."""
+        blocks = self._blocks(spread, num_components, num_features)
+        if self.block == "matrix":
+            return jnp.diagonal(blocks, axis1=-2, axis2=-1)
+        return blocks if self.block == "variances" else jnp.repeat(blocks[..., None], num_features, axis=-1)
+
+    def pool(
+        self, scatter: Float[Array, "K D *D"], counts: Float[Array, " K"]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        """Sum scatter, and count the squared deviations in each sum, over whatever the model shares."""
+        total, dof = scatter, counts
+        if self.block == "variance":
+            total, dof = jnp.sum(scatter, axis=-1), counts * scatter.shape[-1]
+        if self.tied:
+            return jnp.sum(total, axis=0), jnp.sum(dof)
+        return total, dof.reshape(-1, *[1] * (total.ndim - 1))
+
+    def maximise(self, scatter, counts, spread):
+        """Mean squares."""
+        total, dof = self.pool(scatter, counts)
+        return {"covariances": total / dof}
+
+    def mode_offset(self, num_components: int, num_features: int) -> int:
+        """What the mode of (means, covariances) under the conjugate prior adds to ν and the counts.
+
+        A matrix's density contributes D + 1 and a variance's 2; each mean prior that involves the block contributes
+        one for every squared deviation in it.
+        """
+        own = num_features + 1 if self.block == "matrix" else 2
+        deviations = num_features if self.block == "variance" else 1
+        return own + deviations * (num_components if self.tied else 1)
+
+    def widest(self, num_components, num_features):
+        """Identity blocks."""
+        block = jnp.eye(num_features) if self.cross_products else jnp.ones(self.block_shape(num_features))
+        return {"covariances": block if self.tied else jnp.broadcast_to(block, (num_components, *block.shape))}
+
+    def num_free(self, num_components, num_features):
+        """Those of a block, once or K times."""
+        one = {"matrix": num_features * (num_features + 1) // 2, "variances": num_features, "variance": 1}[self.block]
+        return one * (1 if self.tied else num_components)
+
+    def entries(self, num_components, num_features):
+        """A block's entries, once or K times."""
+        count = 1 if self.tied else num_components
+        if self.block == "variance":
+            return [Entry(k, 0, 0, self.tied, True) for k in range(count)]
+        found = upper_triangles(count, num_features) if self.cross_products else diagonals(count, num_features)
+        return [entry._replace(all_components=self.tied) for entry in found]
+
+    def rescale(self, spread, scale):
+        """Multiply by squared factors; one variance by their geometric mean (only a common factor keeps the model)."""
+        squared = {
+            "matrix": scale[:, None] * scale,
+            "variances": scale**2,
+            "variance": jnp.exp(2 * jnp.mean(jnp.log(scale))),
+        }[self.block]
+        return {"covariances": spread["covariances"] * squared}
+
+    def permute(self, spread, order):
+        """Reorder the blocks unless they are shared."""
+        return spread if self.tied else {"covariances": spread["covariances"][order]}
+
+
+CONJUGATE_MODELS = (
+    ConjugateModel("full", "VVV", "matrix", tied=False),
+    ConjugateModel("tied", "EEE", "matrix", tied=True),
+    ConjugateModel("diagonal", "VVI", "variances", tied=False),
+    ConjugateModel("tied_diagonal", "EEI", "variances", tied=True),
+    ConjugateModel("spherical", "VII", "variance", tied=False),
+    ConjugateModel("tied_spherical", "EII", "variance", tied=True),
+)
