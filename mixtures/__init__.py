@@ -19,6 +19,7 @@ from mixtures.compare import Comparison, compare, compare_fits
 from mixtures.data import Data, read_data
 from mixtures.em.bootstrap import Bootstrap, bootstrap
 from mixtures.em.fit import EMFit, fit_em
+from mixtures.em.select import Selection, criteria, select
 from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.families import Gaussian, GaussianParams
 from mixtures.model import Mixture
@@ -32,17 +33,20 @@ __all__ = [
     "GaussianParams",
     "Mixture",
     "Posterior",
+    "Selection",
     "StandardErrors",
     "Status",
     "__version__",
     "bootstrap",
     "compare",
     "compare_fits",
+    "criteria",
     "fit_em",
     "fit_nuts",
     "fit_vi",
     "numpyro_model",
     "priors",
     "read_data",
+    "select",
     "standard_errors",
 ]

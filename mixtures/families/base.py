@@ -19,12 +19,14 @@ class AbstractParams(eqx.Module):
 
 
 class FreeEstimate(NamedTuple):
-    """One number among the estimates: its printed name, where it stands, and the interval it may lie in."""
+    """One number among the estimates: its printed name, where it stands, its support, and who shares it."""
 
     name: str
     key: str
     entry: tuple[int, ...]
     support: Literal["real", "positive", "unit interval"]
+    all_components: bool = False
+    all_features: bool = False
 
 
 class AbstractFamily(eqx.Module):

@@ -340,4 +340,5 @@ def _covariance_estimate(entry: Entry, columns: Sequence[str]) -> FreeEstimate:
     who = "all" if entry.all_components else str(entry.component + 1)
     features = "" if entry.all_features else f", {columns[entry.row]}, {columns[entry.column]}"
     support = "positive" if entry.row == entry.column else "real"
-    return FreeEstimate(f"covariances[{who}{features}]", "covariances", tuple(entry[:3]), support)
+    name, where = f"covariances[{who}{features}]", (entry.component, entry.row, entry.column)
+    return FreeEstimate(name, "covariances", where, support, entry.all_components, entry.all_features)

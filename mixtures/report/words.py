@@ -29,9 +29,9 @@ def parameters(model: Mixture, columns: Sequence[str]) -> list[Parameter]:
 
 def _named(free: FreeEstimate, columns: Sequence[str]) -> Parameter:
     component, *features = free.entry
-    who = "all components" if "[all, " in free.name else f"component {component + 1}"
+    who = "all components" if free.all_components else f"component {component + 1}"
     # One feature needs no name, and a spherical component has one variance for all of them.
-    named = [columns[d] for d in features] if len(columns) > 1 and "," in free.name else []
+    named = [] if len(columns) == 1 or free.all_features else [columns[d] for d in features]
     if len(set(features)) == 2:
         return Parameter(free, "Covariances", f"{who}, {' × '.join(named)}", _title("cov", who, named))
     kind = "variances" if free.key == "covariances" else free.key

@@ -82,7 +82,7 @@ def test_m_step_converges_to_a_stationary_point_of_the_expected_log_likelihood(c
     assert np.diff(path).min() > -1e-9 * abs(path[-1])
     coordinates = Coordinates(mixture, *jnp.zeros((2, mixture.num_parameters(4))).at[1].set(1.0), NUM_FEATURES)
     u = coordinates.vector(params)
-    gradient = jax.grad(lambda u: mixture.family.expected_log_density(coordinates.params(u), stats))(u)
+    gradient = jax.jit(jax.grad(lambda u: mixture.family.expected_log_density(coordinates.params(u), stats)))(u)
     np.testing.assert_allclose(gradient, 0.0, atol=1e-4)
 
 
