@@ -65,7 +65,13 @@ PRIORS = {
     "decomposed": decomposed,
 }
 
-CASES = [(c, d, p) for c in CONJUGATE[:4] for d in (1, 3) for p in PRIORS if p != "decomposed"]
+CASES = [
+    (c, d, p)
+    for c in CONJUGATE[:4]
+    for d in (1, 3)
+    for p in PRIORS
+    if p != "decomposed" and (d, p) != (1, "covariance")
+]
 CASES += [(c, 3, p) for c in CONJUGATE[4:] for p in ("default", "scale")]
 CASES += [(c, 3, "default") for c in COVARIANCES if c not in CONJUGATE] + [(COVARIANCES[-2], 3, "decomposed")]
 IDS = [f"{c}-{d}d-{p}" for c, d, p in CASES]
