@@ -34,9 +34,13 @@ class Relabelling(eqx.Module):
 
 
 def canonical_order(model: Mixture, params: AbstractParams) -> Int[Array, " K"]:
-    """Order of the components by the first coordinate of their location, ties broken by the next."""
-    locations = model.family.locations(params)
-    return jnp.lexsort(locations.T[::-1])
+    """Order of the components by the first coordinate of their location, ties broken by the next.
+
+    Distinct components keep their places.
+    """
+    locations, alike = model.family.locations(params), jnp.asarray(np.flatnonzero(~model.distinct))
+    order = jnp.arange(model.num_components)
+    return order.at[alike].set(alike[jnp.lexsort(locations[alike].T[::-1])])
 
 
 def relabel(
@@ -85,9 +89,18 @@ def _align(
 ) -> tuple[Int[Array, " K"], Float[Array, ""], Float[Array, "K N"]]:
     """Permutation of one draw that fits the average best, its margin, and the draw's responsibilities permuted."""
     responsibilities = model.component_responsibilities(draw, rows)
-    cost = -log_average @ responsibilities.T
+    cost = _between_alike(model, -log_average @ responsibilities.T)
     permutation = _assign(cost)
     return permutation, _margin(cost[:, permutation]), responsibilities[permutation]
+
+
+def _between_alike(model: Mixture, cost: Float[Array, "K K"]) -> Float[Array, "K K"]:
+    """The same costs, with exchanges that involve a distinct component made dearer than all others together."""
+    distinct = model.distinct
+    if not distinct.any():
+        return cost
+    barred = (distinct[:, None] | distinct) & ~np.eye(len(distinct), dtype=bool)
+    return jnp.where(barred, 2.0 * len(distinct) * (1.0 + jnp.sum(jnp.abs(cost))), cost)
 
 
 def _assign(cost: Float[Array, "K K"]) -> Int[Array, " K"]:

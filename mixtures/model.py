@@ -1,5 +1,6 @@
 """The mixture itself, written down once: every engine fits this value."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import cast
 
@@ -15,7 +16,8 @@ from numpyro.distributions import constraints
 from mixtures._checks import as_labels, as_rows, as_weights, check_count, has_missing
 from mixtures._kernel import Rows
 from mixtures._rotations import rotation
-from mixtures.families import AbstractFamily, AbstractParams, Gaussian
+from mixtures.families import AbstractFamily, AbstractParams, Fixed, Gaussian
+from mixtures.families.base import FreeEstimate
 from mixtures.priors import AbstractPrior, Flat
 
 _EVERYWHERE = (constraints.real, constraints.real_vector, constraints.positive)
@@ -52,6 +54,7 @@ class Mixture(eqx.Module):
     family: AbstractFamily
     num_components: int = eqx.field(static=True)
     prior: AbstractPrior
+    fixed: Fixed
 
     def __init__(self, family: AbstractFamily, num_components: int, prior: AbstractPrior | None = None):
         if not isinstance(family, AbstractFamily):
@@ -61,6 +64,7 @@ class Mixture(eqx.Module):
         self.family = family
         self.num_components = check_count("num_components", num_components)
         self.prior = Flat() if prior is None else prior
+        self.fixed = Fixed.nothing()
 
     @staticmethod
     def for_data(x: Real[ArrayLike, "N *D"], num_components: int, family: AbstractFamily | None = None) -> "Mixture":
@@ -88,11 +92,44 @@ class Mixture(eqx.Module):
 
     def without_prior(self) -> "Mixture":
         """Return the same mixture with no prior: its log joint is the log-likelihood."""
-        return Mixture(self.family, self.num_components)
+        return eqx.tree_at(lambda model: model.prior, self, Flat())
+
+    def with_fixed(self, **values: Real[ArrayLike, "..."]) -> "Mixture":
+        """Return the same mixture with some parameters held at given values, by every engine.
+
+        Parameters
+        ----------
+        **values
+            Arrays by name, NaN for each component that is free: `weights` (K,), `means` (K, D), and `covariances` in
+            the shape of the covariance model's own parameter: (K, D, D) for full, (K, D) for diagonal, (K,) for
+            spherical, the same without K where it is tied. Feature axes may be left out where there is one feature.
+            Components with anything held keep their numbers. The prior is taken at the held values.
+
+        Raises
+        ------
+        ValueError
+            If a value does not fit, a component's block is only partly NaN, or weights do not leave a mixture.
+        """
+        return eqx.tree_at(lambda model: model.fixed, self, self.family.fix(self.num_components, values))
+
+    def keep_fixed(self, params: AbstractParams) -> AbstractParams:
+        """Parameters with the fixed ones put in their places."""
+        values = self.family.sites(params)
+        return self.family.params({name: self.fixed.keep(name, value) for name, value in values.items()})
+
+    @property
+    def distinct(self) -> np.ndarray:
+        """Of each component, whether something fixed tells it from the others, so that its label is its own."""
+        return self.fixed.distinct(self.num_components)
 
     def num_parameters(self, num_features: int) -> int:
         """Count free parameters, the `df` of AIC and BIC."""
-        return self.family.num_parameters(self.num_components, num_features)
+        return self.family.num_parameters(self.num_components, num_features) - self.fixed.count
+
+    def free_estimates(self, columns: Sequence[str]) -> list[FreeEstimate]:
+        """The entries of the family's estimates that are free, each once, with a name to print."""
+        free = self.family.free_estimates(self.num_components, columns)
+        return [one for one in free if not self.fixed.holds(one.key, one.entry[0])]
 
     def prepare(
         self,
@@ -123,6 +160,7 @@ class Mixture(eqx.Module):
             If weights or labels do not suit the data.
         """
         x = as_rows(x)
+        self.fixed.check(self.family.layout(self.num_components, x.shape[1]))
         weights, labels = as_weights(weights, len(x)), as_labels(labels, len(x), self.num_components)
         form = self.family.accurate_form() if accurate else self.family.form(x.shape[1], x.dtype)
         if labels is None and not has_missing(x):

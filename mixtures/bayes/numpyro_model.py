@@ -10,7 +10,6 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 from numpyro.distributions import constraints
-from numpyro.infer.util import potential_energy
 
 from mixtures._kernel import Rows
 from mixtures.coordinates import Coordinates
@@ -34,6 +33,8 @@ def numpyro_model(model: Mixture, x: Real[ArrayLike, "N *D"] | Rows) -> None:
         Data, (N,) or (N, D), or rows from ``model.prepare``.
     """
     refuse_flat(model)
+    if model.fixed.masks:
+        raise ValueError("NumPyro cannot fix part of a site: use fit_nuts or fit_vi, or numpyro.handlers.condition.")
     rows = x if isinstance(x, Rows) else model.prepare(x)
     values: dict[str, Array] = {}
     layout = model.family.layout(model.num_components, rows.frame.loc.shape[0])
@@ -44,9 +45,11 @@ def numpyro_model(model: Mixture, x: Real[ArrayLike, "N *D"] | Rows) -> None:
 
 @eqx.filter_jit  # traced once, however many programs use it
 def potential(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]) -> Float[Array, ""]:
-    """Negative log posterior density of the coordinates `u`, up to the evidence, Jacobians included."""
-    energy = potential_energy(numpyro_model, (model, rows), {}, coordinates.unconstrained_sites(u))
-    return energy - coordinates.log_abs_det_jacobian()
+    """Negative log posterior density of the coordinates `u`, up to the evidence, Jacobians included.
+
+    The same as NumPyro's own potential energy of `numpyro_model`, which cannot hold part of a site fixed.
+    """
+    return -model.log_joint(coordinates.params(u), rows) - coordinates.log_abs_det_jacobian(u)
 
 
 class _FlatPosterior(dist.Distribution):

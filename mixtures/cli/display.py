@@ -140,7 +140,7 @@ def show_fits(console: Console, model: "Mixture", data: "Data", fits: Fits) -> N
                 for values, (_, errors) in zip(estimates, fits.values(), strict=True)
             ),
         )
-        for free in model.family.free_estimates(model.num_components, data.columns)
+        for free in model.free_estimates(data.columns)
     ]
     _print_table(console, ("Parameter", *(f"{_OBJECTIVES[name]} ± SE" for name in fits)), rows)
     for name, (fit, errors) in fits.items():

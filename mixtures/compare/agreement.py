@@ -63,7 +63,7 @@ def agreement(
     vi_draws, nuts_draws = ({name: np.asarray(v, float) for name, v in d.items()} for d in draws)
     summary = nuts.diagnostics.parameters
     rows = []
-    for free in model.family.free_estimates(model.num_components, columns):
+    for free in model.free_estimates(columns):
         key, index = free.key, free.entry
         value, se = float(estimates[key][index]), float(errors.values[key][index])
         from_vi, from_nuts = vi_draws[key][(..., *index)], nuts_draws[key][(..., *index)]

@@ -41,7 +41,7 @@ def begin(
         params = model.family.place(params, *_known_means(x, labels, model.num_components))
 
     def one(params):
-        return em_step.init(model, rows, coordinates.into_support(params))
+        return em_step.init(model, rows, model.keep_fixed(coordinates.into_support(params)))
 
     return jax.lax.map(one, params, batch_size=lanes(rows.num_rows, model, num_starts))
 

@@ -89,7 +89,7 @@ def is_wide(model: Mixture, rows: Rows, params: AbstractParams) -> Bool[Array, "
 
 def m_step(model: Mixture, frame: Frame, moments: Moments, params: AbstractParams) -> AbstractParams:
     """Parameters that maximise (or, without a closed form, raise) the expected log joint given statistics."""
-    updated = model.family.closed_form_m_step(model.prior, moments, params)
+    updated = model.family.closed_form_m_step(model.prior, model.fixed, moments, params)
     return updated if updated is not None else _climb(model, frame, moments, params)
 
 

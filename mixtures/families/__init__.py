@@ -1,7 +1,8 @@
 """Component families."""
 
 from mixtures.families.base import AbstractFamily, AbstractParams
+from mixtures.families.fixed import Fixed
 from mixtures.families.gaussian import Gaussian, GaussianParams
 from mixtures.families.moments import Moments
 
-__all__ = ["AbstractFamily", "AbstractParams", "Gaussian", "GaussianParams", "Moments"]
+__all__ = ["AbstractFamily", "AbstractParams", "Fixed", "Gaussian", "GaussianParams", "Moments"]

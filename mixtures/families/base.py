@@ -1,13 +1,14 @@
 """What a component family must provide for every engine to fit it."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Float, Int, Key
 
 from mixtures._kernel import Form, Frame, Rows
+from mixtures.families.fixed import Fixed
 from mixtures.families.moments import Moments
 from mixtures.priors import AbstractPrior, Layout
 
@@ -47,6 +48,16 @@ class AbstractFamily(eqx.Module):
     @abc.abstractmethod
     def num_parameters(self, num_components: int, num_features: int) -> int:
         """Number of free parameters, weights included: the `df` of AIC and BIC."""
+
+    @abc.abstractmethod
+    def fix(self, num_components: int, values: Mapping[str, object]) -> Fixed:
+        """Parameters to hold, from arrays by site with NaN where free.
+
+        Raises
+        ------
+        ValueError
+            If these parameters cannot be held at these values.
+        """
 
     @abc.abstractmethod
     def params(self, sites: dict[str, Array]) -> AbstractParams:
@@ -94,9 +105,11 @@ class AbstractFamily(eqx.Module):
 
     @abc.abstractmethod
     def closed_form_m_step(
-        self, prior: AbstractPrior, moments: Moments, params: AbstractParams
+        self, prior: AbstractPrior, fixed: Fixed, moments: Moments, params: AbstractParams
     ) -> AbstractParams | None:
         """Parameters that maximise the expected log joint, or that raise it from `params` by the family's own rule.
+
+        Those that are `fixed` keep their values.
 
         None where this prior allows neither.
         """

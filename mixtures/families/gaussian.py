@@ -1,6 +1,6 @@
 """Gaussian components, for any covariance model and any dimension."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import equinox as eqx
@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from numpyro.distributions import constraints
 
 from mixtures import _kernel
+from mixtures._checks import check_choice
 from mixtures._kernel import CENTRED, PRODUCTS, SQUARES, Form, Frame, Groups, Quadratics, Rows
 from mixtures.families.base import AbstractFamily, AbstractParams, FreeEstimate
 from mixtures.families.covariances import (
@@ -22,6 +23,7 @@ from mixtures.families.covariances import (
     Spread,
     inverse_and_log_det,
 )
+from mixtures.families.fixed import Fixed
 from mixtures.families.moments import (
     Moments,
     complete,
@@ -112,6 +114,26 @@ class Gaussian(AbstractFamily):
         """(K − 1) + K D + the covariance model's free parameters."""
         free = self.model.num_free(num_components, num_features)
         return num_components - 1 + num_components * num_features + free
+
+    def fix(self, num_components: int, values: Mapping[str, object]) -> Fixed:
+        """Hold weights (K,), means (K, D) and covariances, in the shape of this model's own parameter."""
+        whole = isinstance(self.model, ConjugateModel)
+        for name in values:
+            if name == "covariances" and not whole:
+                raise ValueError(f"covariances cannot be fixed where they share parts, as under {self.covariance!r}.")
+            check_choice("A fixed parameter", name, ("weights", "means", "covariances"))
+        tied = isinstance(self.model, ConjugateModel) and self.model.tied
+        fixed = Fixed.read(values, num_components, frozenset({"covariances"}) if tied else frozenset())
+        return self._with_feature_axes(fixed)
+
+    def _with_feature_axes(self, fixed: Fixed) -> Fixed:
+        """The same with the axes that a person leaves out where there is one feature, and covariances checked."""
+        values = dict(fixed.values)
+        if "means" in values and values["means"].ndim == 1:
+            values["means"] = values["means"][:, None]
+        if "covariances" in values and isinstance(self.model, ConjugateModel):
+            values["covariances"] = self.model.read_blocks(values["covariances"], fixed.free("covariances"))
+        return Fixed(values, fixed.masks)
 
     def params(self, sites: dict[str, Array]) -> GaussianParams:
         """Parameters from their sites."""
@@ -227,7 +249,7 @@ class Gaussian(AbstractFamily):
         return jnp.sum(each)
 
     def closed_form_m_step(
-        self, prior: AbstractPrior, moments: Moments, params: AbstractParams
+        self, prior: AbstractPrior, fixed: Fixed, moments: Moments, params: AbstractParams
     ) -> GaussianParams | None:
         """The mode of (weights, means, covariances) given expected statistics, for no prior and the conjugate one.
 
@@ -236,19 +258,22 @@ class Gaussian(AbstractFamily):
         """
         params, counts = cast(GaussianParams, params), moments.counts
         if isinstance(prior, Flat):
-            spread = self.model.maximise(moments.scatter, counts, params.spread)
-            return GaussianParams(counts / jnp.sum(counts), moments.means, spread, self.covariance)
-        if isinstance(prior, Conjugate) and isinstance(self.model, ConjugateModel):
+            weights, means = counts, fixed.keep("means", moments.means)
+            spread = self.model.maximise(moments.about(means), counts, params.spread)
+        elif isinstance(prior, Conjugate) and isinstance(self.model, ConjugateModel):
             kappa = prior.shrinkage
             means = (counts[:, None] * moments.means + kappa * prior.mean) / (counts + kappa)[:, None]
+            means = fixed.keep("means", means)
             pull = squared(jnp.broadcast_to(kappa, counts.shape), means - prior.mean, not self.model.cross_products)
             total, dof = self.model.pool(moments.about(means) + pull, counts)
             offset = self.model.mode_offset(*means.shape)
             spread = {"covariances": (prior.scale + total) / (prior.dof + dof + offset)}
             # Not quite nought, so that the Dirichlet density, 0 · log 0, stays a number.
             weights = jnp.maximum(counts + prior.concentration - 1.0, jnp.finfo(counts.dtype).tiny)
-            return GaussianParams(weights / jnp.sum(weights), means, spread, self.covariance)
-        return None
+        else:
+            return None
+        spread = {name: fixed.keep(name, value) for name, value in spread.items()}
+        return GaussianParams(fixed.keep("weights", weights / jnp.sum(weights)), means, spread, self.covariance)
 
     def narrowest(self, params: AbstractParams, frame: Frame) -> Float[Array, " K"]:
         """Smallest variance of a feature given those before it, in the frame's units."""

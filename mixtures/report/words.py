@@ -24,7 +24,7 @@ class Parameter(NamedTuple):
 
 def parameters(model: Mixture, columns: Sequence[str]) -> list[Parameter]:
     """Name every free parameter, in the order of the agreement table."""
-    return [_named(free, columns) for free in model.family.free_estimates(model.num_components, columns)]
+    return [_named(free, columns) for free in model.free_estimates(columns)]
 
 
 def _named(free: FreeEstimate, columns: Sequence[str]) -> Parameter:

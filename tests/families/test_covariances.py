@@ -49,7 +49,7 @@ def maximise(mixture, stats, num_steps: int):
     """Parameters after repeated M-steps on the same statistics, and the expected log-likelihood after each."""
 
     def again(params, _):
-        params = mixture.family.closed_form_m_step(mixture.prior, stats, params)
+        params = mixture.family.closed_form_m_step(mixture.prior, mixture.fixed, stats, params)
         return params, mixture.family.expected_log_density(params, stats)
 
     return jax.lax.scan(again, start(mixture), None, length=num_steps)

@@ -6,7 +6,8 @@ spares every engine its linear algebra.
 """
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Int
 from numpyro.distributions import constraints
 
 from mixtures.families.covariances.base import CovarianceModel, Entry, Spread, diagonals, upper_triangles
@@ -66,6 +67,31 @@ class ConjugateModel(CovarianceModel):
         """Mean squares."""
         total, dof = self.pool(scatter, counts)
         return {"covariances": total / dof}
+
+    def read_blocks(self, blocks: Float[Array, "..."], free: Int[np.ndarray, " F"] | None) -> Float[Array, "..."]:
+        """Held blocks with the feature axes that one feature can do without; those that are `free` become unit blocks.
+
+        Raises
+        ------
+        ValueError
+            If the shape is not one of blocks, or a held block is no covariance matrix or no variance.
+        """
+        axes = len(self.block_shape(1))
+        if blocks.ndim == (0 if self.tied else 1):
+            blocks = blocks.reshape(*blocks.shape, *[1] * axes)
+        if blocks.ndim != axes + (not self.tied) or (self.cross_products and blocks.shape[-1] != blocks.shape[-2]):
+            raise ValueError(f"covariances of the {self.name!r} model must be {self._say_shape()}; got {blocks.shape}.")
+        unit = self.widest(len(blocks), blocks.shape[-1] if axes else 1)["covariances"]
+        blocks = blocks if self.tied or free is None else blocks.at[free].set(unit[free])
+        least = np.linalg.eigvalsh(blocks).min() if self.cross_products else np.min(blocks)
+        symmetric = not self.cross_products or np.allclose(blocks, np.swapaxes(blocks, -1, -2))
+        if not (symmetric and least > 0):
+            raise ValueError("covariances must be symmetric and positive definite where fixed, and variances positive.")
+        return blocks
+
+    def _say_shape(self) -> str:
+        lead = [] if self.tied else ["K"]
+        return f"of shape ({', '.join(lead + ['D'] * len(self.block_shape(1)))})"
 
     def mode_offset(self, num_components: int, num_features: int) -> int:
         """What the mode of (means, covariances) under the conjugate prior adds to ν and the counts.
