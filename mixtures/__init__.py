@@ -21,7 +21,7 @@ from mixtures.em.bootstrap import Bootstrap, bootstrap
 from mixtures.em.fit import EMFit, fit_em
 from mixtures.em.select import Selection, criteria, select
 from mixtures.em.uncertainty import StandardErrors, standard_errors
-from mixtures.families import Gaussian, GaussianParams
+from mixtures.families import Gaussian, GaussianParams, GaussianWithNoise
 from mixtures.model import Mixture
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "EMFit",
     "Gaussian",
     "GaussianParams",
+    "GaussianWithNoise",
     "Mixture",
     "Posterior",
     "Selection",

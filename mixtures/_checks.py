@@ -102,6 +102,14 @@ def _count_distinct(x: Float[Array, "N D"]) -> Int[Array, ""]:
     return jnp.sum(jnp.any(ordered[1:] != ordered[:-1], axis=1)) + 1
 
 
+def as_float(name: str, value) -> Float[Array, "..."]:
+    """A number, or an array of numbers, as an array."""
+    try:
+        return jnp.asarray(value, float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be a number or an array of numbers, got {type(value).__name__}.") from error
+
+
 def as_weights(weights, num_rows: int) -> Float[Array, " N"] | None:
     """Row weights as an array: one positive, finite number for each row."""
     if weights is None:

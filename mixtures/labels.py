@@ -71,14 +71,14 @@ def relabel(
         average, updated, margins = align(average)
         return average, updated, margins, rounds + 1, (rounds == 0) | jnp.any(updated != permutations)
 
-    own = jnp.broadcast_to(jnp.arange(model.num_components), flat.weights.shape)
+    own = jnp.broadcast_to(jnp.arange(flat.weights.shape[1]), flat.weights.shape)
     average = model.component_responsibilities(reference, rows)
     carry = (average, own, jnp.zeros_like(flat.weights[:, 0]), jnp.int32(0), jnp.array(True))
     _, permutations, margins, _, _ = jax.lax.while_loop(lambda c: c[4] & (c[3] < _MAX_ROUNDS), again, carry)
 
     aligned = jax.vmap(model.family.permute)(flat, permutations)
     aligned = jax.tree.map(lambda leaf: leaf.reshape(num_chains, num_draws, *leaf.shape[1:]), aligned)
-    permutations = permutations.reshape(num_chains, num_draws, model.num_components)
+    permutations = permutations.reshape(num_chains, num_draws, -1)
     ambiguity = jnp.mean(jax.nn.sigmoid(-margins))
     return aligned, Relabelling(permutations, _switched_share(permutations), ambiguity)
 
@@ -96,7 +96,7 @@ def _align(
 
 def _between_alike(model: Mixture, cost: Float[Array, "K K"]) -> Float[Array, "K K"]:
     """The same costs, with exchanges that involve a distinct component made dearer than all others together."""
-    distinct = model.distinct
+    distinct = np.r_[model.distinct, np.ones(len(cost) - model.num_components, bool)]  # noise comes last
     if not distinct.any():
         return cost
     barred = (distinct[:, None] | distinct) & ~np.eye(len(distinct), dtype=bool)

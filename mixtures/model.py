@@ -161,7 +161,10 @@ class Mixture(eqx.Module):
         """
         x = as_rows(x)
         self.fixed.check(self.family.layout(self.num_components, x.shape[1]))
-        weights, labels = as_weights(weights, len(x)), as_labels(labels, len(x), self.num_components)
+        weights, labels = (
+            as_weights(weights, len(x)),
+            as_labels(labels, len(x), self.family.num_weights(self.num_components)),
+        )
         form = self.family.accurate_form() if accurate else self.family.form(x.shape[1], x.dtype)
         if labels is None and not has_missing(x):
             return Rows.prepare(x, form, self.num_components, num_starts, weights)
@@ -190,13 +193,13 @@ class Mixture(eqx.Module):
         """Log density of each row under the mixture."""
         return jax.nn.logsumexp(self._log_densities(params, x), axis=0)
 
-    def responsibilities(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, "N K"]:
-        """Probability that each row came from each component, rows summing to one."""
+    def responsibilities(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, "N W"]:
+        """Probability that each row came from each component (and, last, from noise), rows summing to one."""
         return self.component_responsibilities(params, x).T
 
     def component_responsibilities(
         self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows
-    ) -> Float[Array, "K N"]:
+    ) -> Float[Array, "W N"]:
         """Responsibilities in the kernel's layout, one row a component."""
         return jax.nn.softmax(self._log_densities(params, x), axis=0)
 

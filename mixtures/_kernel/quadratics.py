@@ -1,6 +1,7 @@
 """What goes into the kernel and what comes out of it."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -47,6 +48,11 @@ class Sums(eqx.Module):
     count: Float[Array, "*G K"]
     first: Float[Array, "*G K D"]
     second: Float[Array, "..."]  # (…, K, D, D) or (…, K, D)
+
+    def of_first(self, num_components: int) -> "Sums":
+        """Those of the first components."""
+        axis = self.count.ndim - 1
+        return jax.tree.map(lambda leaf: jax.lax.slice_in_dim(leaf, 0, num_components, axis=axis), self)
 
     @staticmethod
     def from_products(expected: Float[Array, "K P"], mean: Float[Array, "K D"], independent: bool) -> "Sums":

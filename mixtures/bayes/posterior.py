@@ -112,6 +112,9 @@ class Posterior[Info: AbstractInfo](eqx.Module):
             if self.log_likelihood.size * rows.shape[0] <= _POINTWISE_LIMIT:
                 groups["log_likelihood"] = {"x": np.asarray(self.pointwise_log_likelihood(rows))}
         coords = {"component": np.arange(1, self.model.num_components + 1)}
+        if self.model.family.num_weights(self.model.num_components) > self.model.num_components:
+            dims["weights"] = ["component_or_noise"]
+            coords["component_or_noise"] = np.array([*map(str, coords["component"]), "noise"])
         return az.from_dict(groups, coords=coords, dims=dims)
 
     @eqx.filter_jit

@@ -58,7 +58,7 @@ def _mean_and_sd(model: Mixture, rows: Rows, draws: AbstractParams) -> tuple[Flo
         responsibilities = model.responsibilities(draw, rows)
         return (moments[0] + responsibilities, moments[1] + responsibilities**2), None
 
-    zero = jnp.zeros((rows.num_rows, model.num_components), draws.weights.dtype)
+    zero = jnp.zeros((rows.num_rows, draws.weights.shape[1]), draws.weights.dtype)
     (first, second), _ = jax.lax.scan(add, (zero, zero), draws)
     count = draws.weights.shape[0]
     mean = first / count

@@ -57,18 +57,20 @@ def _extrapolate(old: Moments, middle: Moments, new: Moments, frame: Frame) -> M
     r = jax.tree.map(jnp.subtract, one, start)
     v = jax.tree.map(lambda a, b, c: (a - b) - c, two, one, r)
     alpha = jnp.minimum(-1.0, -jnp.sqrt(_squared_norm(r) / _squared_norm(v)))
-    log_counts, means, covariances = jax.tree.map(lambda m, r, v: m - 2 * alpha * r + alpha**2 * v, start, r, v)
-    counts = jnp.exp(log_counts)
-    counts = counts * jnp.sum(old.counts) / jnp.sum(counts)
+    log_claims, means, covariances = jax.tree.map(lambda m, r, v: m - 2 * alpha * r + alpha**2 * v, start, r, v)
+    claims = jnp.exp(log_claims)
+    claims = claims * jnp.sum(old.claims) / jnp.sum(claims)
+    counts, others = jnp.split(claims, [len(means)])
     scatter = counts.reshape(-1, *[1] * (covariances.ndim - 1)) * covariances * _units(covariances, frame)
-    return Moments(counts, frame.loc + frame.scale * means, scatter)
+    return Moments(counts, frame.loc + frame.scale * means, scatter, others)
 
 
 def _coordinates(moments: Moments, frame: Frame):
-    """Log counts, and means and covariances in the frame's units: comparable numbers, whatever the data's units."""
-    counts = jnp.maximum(moments.counts, jnp.finfo(moments.counts.dtype).tiny)
+    """Log claims, and means and covariances in the frame's units: comparable numbers, whatever the data's units."""
+    claims = jnp.maximum(moments.claims, jnp.finfo(moments.counts.dtype).tiny)
+    counts = claims[: len(moments.means)]
     covariances = moments.scatter / counts.reshape(-1, *[1] * (moments.scatter.ndim - 1))
-    return jnp.log(counts), (moments.means - frame.loc) / frame.scale, covariances / _units(covariances, frame)
+    return jnp.log(claims), (moments.means - frame.loc) / frame.scale, covariances / _units(covariances, frame)
 
 
 def _units(covariances, frame: Frame):

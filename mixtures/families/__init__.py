@@ -4,5 +4,6 @@ from mixtures.families.base import AbstractFamily, AbstractParams
 from mixtures.families.fixed import Fixed
 from mixtures.families.gaussian import Gaussian, GaussianParams
 from mixtures.families.moments import Moments
+from mixtures.families.noise import GaussianWithNoise
 
-__all__ = ["AbstractFamily", "AbstractParams", "Fixed", "Gaussian", "GaussianParams", "Moments"]
+__all__ = ["AbstractFamily", "AbstractParams", "Fixed", "Gaussian", "GaussianParams", "GaussianWithNoise", "Moments"]

@@ -46,6 +46,10 @@ class AbstractFamily(eqx.Module):
         """The sites: support, blocks and shape of each."""
 
     @abc.abstractmethod
+    def num_weights(self, num_components: int) -> int:
+        """How many weights, and responsibilities of a row, there are."""
+
+    @abc.abstractmethod
     def num_parameters(self, num_components: int, num_features: int) -> int:
         """Number of free parameters, weights included: the `df` of AIC and BIC."""
 
@@ -145,8 +149,11 @@ class AbstractFamily(eqx.Module):
         """Density of one feature's marginal at points of a grid."""
 
     @abc.abstractmethod
-    def permute(self, params: AbstractParams, order: Int[Array, " K"]) -> AbstractParams:
-        """Parameters of the same mixture with component `order[k]` in place k; no leading axes."""
+    def permute(self, params: AbstractParams, order: Int[Array, " W"]) -> AbstractParams:
+        """Parameters of the same mixture with component `order[k]` in place k; no leading axes.
+
+        What follows the K components among the weights stays where it is.
+        """
 
     @abc.abstractmethod
     def rescale(self, params: AbstractParams, frame: Frame) -> AbstractParams:

@@ -29,8 +29,10 @@ class Fixed(eqx.Module):
         return Fixed({}, ())
 
     @staticmethod
-    def read(given: Mapping[str, object], num_components: int, shared: frozenset[str]) -> "Fixed":
-        """From arrays with NaN for every entry of a component that is free; `shared` names sites of one block.
+    def read(given: Mapping[str, object], lengths: Mapping[str, int | None]) -> "Fixed":
+        """From arrays with NaN for every entry of a component that is free.
+
+        `lengths` are those of the sites' leading axes, None for a site that is one block.
 
         Raises
         ------
@@ -39,13 +41,13 @@ class Fixed(eqx.Module):
         """
         values, masks = {}, {}
         for name, one in given.items():
-            array = _as_array(name, one)
-            if name not in shared and (array.ndim == 0 or len(array) != num_components):
+            array, length = _as_array(name, one), lengths[name]
+            if length is not None and (array.ndim == 0 or len(array) != length):
                 raise ValueError(
-                    f"{name} must have one entry for each of {num_components} components, NaN where free; "
+                    f"{name} must have one entry for each of {length} components, NaN where free; "
                     f"got shape {array.shape}."
                 )
-            blocks = np.isnan(array).reshape(1 if name in shared else num_components, -1)
+            blocks = np.isnan(array).reshape(length or 1, -1)
             if (blocks.any(axis=1) != blocks.all(axis=1)).any():
                 raise ValueError(f"{name} must be held or free (NaN) for a whole component; some are only partly NaN.")
             if np.isinf(array).any():
@@ -56,7 +58,7 @@ class Fixed(eqx.Module):
             if name == "weights":
                 array, held = _check_weights(array, held)
             values[name] = jnp.asarray(np.where(np.isnan(array), 0.0, array))
-            masks[name] = () if name in shared else tuple(held.tolist())
+            masks[name] = () if length is None else tuple(held.tolist())
         return Fixed(values, tuple(sorted(masks.items())))
 
     def check(self, layout: Layout) -> None:
@@ -94,7 +96,7 @@ class Fixed(eqx.Module):
 
     def distinct(self, num_components: int) -> np.ndarray:
         """Which components are told apart by what is held of them, so that their labels are theirs."""
-        own = [mask for _, mask in self.masks if mask]
+        own = [mask[:num_components] for _, mask in self.masks if mask]
         return np.any(np.array(own, bool).reshape(-1, num_components), axis=0)
 
     def holds(self, name: str, entry: int) -> bool:

@@ -12,7 +12,7 @@ from numpyro.distributions import constraints
 
 from mixtures import _kernel
 from mixtures._checks import check_choice
-from mixtures._kernel import CENTRED, PRODUCTS, SQUARES, Form, Frame, Groups, Quadratics, Rows
+from mixtures._kernel import CENTRED, PRODUCTS, SQUARES, Form, Frame, Groups, Quadratics, Rows, Sums
 from mixtures.families.base import AbstractFamily, AbstractParams, FreeEstimate
 from mixtures.families.covariances import (
     BY_CODE,
@@ -41,7 +41,7 @@ _MANY_FEATURES = 64  # from which squared deviations cost no more than the cross
 class GaussianParams(AbstractParams):
     """Weights, means and covariances of a Gaussian mixture, in data units; `spread` holds the covariances' sites."""
 
-    weights: Float[Array, "*batch K"]
+    weights: Float[Array, "*batch W"]  # K, or one more where there is noise
     means: Float[Array, "*batch K D"]
     spread: Spread
     covariance: str = eqx.field(static=True)
@@ -110,6 +110,10 @@ class Gaussian(AbstractFamily):
         }
         return Layout(slots, lambda values: spreads(values, num_components, num_features))
 
+    def num_weights(self, num_components: int) -> int:
+        """One for each component."""
+        return num_components
+
     def num_parameters(self, num_components: int, num_features: int) -> int:
         """(K − 1) + K D + the covariance model's free parameters."""
         free = self.model.num_free(num_components, num_features)
@@ -123,7 +127,8 @@ class Gaussian(AbstractFamily):
                 raise ValueError(f"covariances cannot be fixed where they share parts, as under {self.covariance!r}.")
             check_choice("A fixed parameter", name, ("weights", "means", "covariances"))
         tied = isinstance(self.model, ConjugateModel) and self.model.tied
-        fixed = Fixed.read(values, num_components, frozenset({"covariances"}) if tied else frozenset())
+        lengths = {"weights": self.num_weights(num_components), "means": num_components, "covariances": num_components}
+        fixed = Fixed.read(values, lengths | ({"covariances": None} if tied else {}))
         return self._with_feature_axes(fixed)
 
     def _with_feature_axes(self, fixed: Fixed) -> Fixed:
@@ -218,21 +223,35 @@ class Gaussian(AbstractFamily):
 
     def e_step(self, params: AbstractParams, rows: Rows) -> tuple[Float[Array, ""], Moments]:
         """By the kernel; missing features are completed by their conditional expectations."""
-        params = cast(GaussianParams, params)
         quadratics = self.quadratics(params, rows.frame, rows.groups)
         log_likelihood, sums = _kernel.e_step(quadratics, rows)
+        return log_likelihood, self.moments(params, quadratics.mean, sums, rows)
+
+    def moments(self, params: AbstractParams, mean: Float[Array, "K D"], sums: Sums, rows: Rows) -> Moments:
+        """Moments of the components from the kernel's sums about `mean`, in the frame's units."""
+        params = cast(GaussianParams, params)
         if rows.groups is not None and self.model.cross_products:
             sums = complete(sums, self._standard_covariance(params, rows.frame), rows.groups.observed)
         elif rows.groups is not None:
             sums = complete_independent(sums, params.variances / rows.frame.scale**2, rows.groups.observed)
-        return log_likelihood, Moments.of(sums, quadratics.mean, rows.frame)
+        return Moments.of(sums, mean, rows.frame)
 
     def impute(self, params: AbstractParams, rows: Rows) -> tuple[Float[Array, "N D"], Float[Array, "N D"]]:
         """Regressions on the observed features, averaged over components."""
-        params, frame = cast(GaussianParams, params), rows.frame
-        mean, covariance = (params.means - frame.loc) / frame.scale, self._standard_covariance(params, frame)
+        return self.impute_from(params, rows, *self.standard_normals(cast(GaussianParams, params), rows.frame))
+
+    def standard_normals(
+        self, params: GaussianParams, frame: Frame
+    ) -> tuple[Float[Array, "K D"], Float[Array, "K D D"]]:
+        """Means and covariances in the frame's units."""
+        return (params.means - frame.loc) / frame.scale, self._standard_covariance(params, frame)
+
+    def impute_from(
+        self, params: AbstractParams, rows: Rows, mean: Float[Array, "W D"], covariance: Float[Array, "W D D"]
+    ) -> tuple[Float[Array, "N D"], Float[Array, "N D"]]:
+        """Mean and sd of every value, in data units, from normal parts in the frame's units."""
         values, sd = expected_rows(rows, self.log_densities(params, rows), mean, covariance)
-        return frame.loc + frame.scale * values, frame.scale * sd
+        return rows.frame.loc + rows.frame.scale * values, rows.frame.scale * sd
 
     def expected_log_density(self, params: AbstractParams, moments: Moments) -> Float[Array, ""]:
         """Σ_k n_k log w_k − ½ [n_k log |2πΣ_k| + tr(Σ_k⁻¹ S_k)], with S_k the scatter about μ_k."""
@@ -258,7 +277,7 @@ class Gaussian(AbstractFamily):
         """
         params, counts = cast(GaussianParams, params), moments.counts
         if isinstance(prior, Flat):
-            weights, means = counts, fixed.keep("means", moments.means)
+            weights, means = moments.claims, fixed.keep("means", moments.means)
             spread = self.model.maximise(moments.about(means), counts, params.spread)
         elif isinstance(prior, Conjugate) and isinstance(self.model, ConjugateModel):
             kappa = prior.shrinkage
@@ -269,7 +288,7 @@ class Gaussian(AbstractFamily):
             offset = self.model.mode_offset(*means.shape)
             spread = {"covariances": (prior.scale + total) / (prior.dof + dof + offset)}
             # Not quite nought, so that the Dirichlet density, 0 · log 0, stays a number.
-            weights = jnp.maximum(counts + prior.concentration - 1.0, jnp.finfo(counts.dtype).tiny)
+            weights = jnp.maximum(moments.claims + prior.concentration - 1.0, jnp.finfo(counts.dtype).tiny)
         else:
             return None
         spread = {name: fixed.keep(name, value) for name, value in spread.items()}
@@ -332,11 +351,13 @@ class Gaussian(AbstractFamily):
         scale = jnp.sqrt(params.covariances[:, feature, feature])
         return jax.scipy.stats.norm.pdf(grid[:, None], params.means[:, feature], scale) @ params.weights
 
-    def permute(self, params: AbstractParams, order: Int[Array, " K"]) -> GaussianParams:
+    def permute(self, params: AbstractParams, order: Int[Array, " W"]) -> GaussianParams:
         """Reorder weights, means and whatever the covariance model does not share."""
         params = cast(GaussianParams, params)
+        order = order[: len(params.means)]
         spread = self.model.permute(params.spread, order)
-        return GaussianParams(params.weights[order], params.means[order], spread, self.covariance)
+        weights = params.weights.at[: len(order)].set(params.weights[order])
+        return GaussianParams(weights, params.means[order], spread, self.covariance)
 
     def rescale(self, params: AbstractParams, frame: Frame) -> GaussianParams:
         """Parameters in data units from parameters in the frame's units."""

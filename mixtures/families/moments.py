@@ -11,12 +11,14 @@ from mixtures._kernel import Frame, Rows, Sums
 class Moments(eqx.Module):
     """Expected counts, means and scatter (squared deviations from these means, summed) of the rows of each component.
 
-    In data units. `scatter` holds matrices, or only their diagonals where the features are independent.
+    In data units. `scatter` holds matrices, or only their diagonals where the features are independent. `others` are
+    the expected counts of whatever claims rows but has no parameters of its own: noise.
     """
 
     counts: Float[Array, " K"]
     means: Float[Array, "K D"]
     scatter: Float[Array, "K D *D"]
+    others: Float[Array, " M"]
 
     @staticmethod
     def of(sums: Sums, mean: Float[Array, "K D"], frame: Frame) -> "Moments":
@@ -25,9 +27,16 @@ class Moments(eqx.Module):
         shift = sums.first / safe
         means = frame.loc + frame.scale * (mean + shift)
         if sums.second.ndim == 2:
-            return Moments(sums.count, means, (sums.second - sums.first * shift) * frame.scale**2)
+            scatter = (sums.second - sums.first * shift) * frame.scale**2
+            return Moments(sums.count, means, scatter, jnp.zeros(0, scatter.dtype))
         scatter = sums.second - sums.first[:, :, None] * shift[:, None, :]
-        return Moments(sums.count, means, scatter * frame.scale[:, None] * frame.scale)
+        scatter = scatter * frame.scale[:, None] * frame.scale
+        return Moments(sums.count, means, scatter, jnp.zeros(0, scatter.dtype))
+
+    @property
+    def claims(self) -> Float[Array, " W"]:
+        """All expected counts, to which maximum likelihood weights are proportional."""
+        return jnp.concatenate([self.counts, self.others])
 
     def about(self, means: Float[Array, "K D"]) -> Float[Array, "K D *D"]:
         """Scatter about other means."""

@@ -5,9 +5,9 @@ import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from mixtures._checks import check_positive, is_traced
+from mixtures._checks import as_float, check_positive, is_traced
 from mixtures.priors.base import AbstractPrior, Layout, Sites
-from mixtures.priors.parts import as_float, expand, means_given
+from mixtures.priors.parts import expand, means_given
 
 
 class Conjugate(AbstractPrior):
@@ -67,7 +67,7 @@ class Conjugate(AbstractPrior):
                 "use priors.Decomposed, or one of full, tied, diagonal, tied_diagonal, spherical, tied_spherical."
             )
         slot = layout.slots["covariances"]
-        num_components, num_features = layout.slots["means"].shape
+        num_features = layout.slots["means"].shape[1]
         if self.mean.shape != (num_features,) or self.scale.shape != slot.block:
             raise ValueError(
                 f"For this mixture the conjugate prior needs mean of shape ({num_features},) and scale of shape "
@@ -80,7 +80,7 @@ class Conjugate(AbstractPrior):
             return expand(dist.InverseGamma(self.dof / 2, self.scale / 2), slot.shape)
 
         return {
-            "weights": lambda _: dist.Dirichlet(jnp.full(num_components, self.concentration)),
+            "weights": lambda _: dist.Dirichlet(jnp.full(layout.slots["weights"].block, self.concentration)),
             "covariances": covariances,
             "means": lambda values: means_given(layout.spreads(values), self.mean, self.shrinkage),
         }

@@ -4,10 +4,10 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-from mixtures._checks import check_positive
+from mixtures._checks import as_float, check_positive
 from mixtures._rotations import UniformRotation
 from mixtures.priors.base import AbstractPrior, Layout, Sites
-from mixtures.priors.parts import as_float, check_distribution, describe_distribution, expand, means_given
+from mixtures.priors.parts import check_distribution, describe_distribution, expand, means_given
 
 
 class Decomposed(AbstractPrior):
@@ -62,14 +62,14 @@ class Decomposed(AbstractPrior):
                 "priors.Decomposed needs a covariance model that shares volumes, shapes or orientations; "
                 "use priors.Conjugate or priors.Independent for this one."
             )
-        num_components, num_features = layout.slots["means"].shape
+        num_features = layout.slots["means"].shape[1]
         if self.mean.shape != (num_features,):
             raise ValueError(f"mean must have shape ({num_features},) for these data, got {self.mean.shape}.")
         shapes = dist.ZeroSumNormal(self.shape_sd, (num_features,))
         each = {"volumes": self.volume, "log_shapes": shapes, "orientations": UniformRotation(num_features)}
         parts = {n: expand(one, layout.slots[n].shape) for n, one in each.items() if n in layout.slots}
         return {
-            "weights": lambda _: dist.Dirichlet(jnp.full(num_components, self.concentration)),
+            "weights": lambda _: dist.Dirichlet(jnp.full(layout.slots["weights"].block, self.concentration)),
             **{name: (lambda _, d=d: d) for name, d in parts.items()},
             "means": lambda values: means_given(layout.spreads(values), self.mean, self.shrinkage),
         }

@@ -59,9 +59,10 @@ class Independent(AbstractPrior):
             )
         slot = layout.slots["covariances"]
         num_components, num_features = layout.slots["means"].shape
-        if self.weights.event_shape != (num_components,):
+        num_weights = layout.slots["weights"].block
+        if self.weights.event_shape != num_weights:
             raise ValueError(
-                f"weights must be a distribution over {num_components} weights, "
+                f"weights must be a distribution over {num_weights[0]} weights, "
                 f"got event shape {self.weights.event_shape}."
             )
         spread = self._covariances(slot.support, slot.shape, num_features)

@@ -60,11 +60,3 @@ def describe_distribution(d: dist.Distribution) -> str:
     """A distribution with its numbers, in words."""
     values = {name: getattr(d, name) for name in d.arg_constraints if getattr(d, name, None) is not None}
     return f"{type(d).__name__}({', '.join(f'{k}={jnp.asarray(v).tolist()}' for k, v in values.items())})"
-
-
-def as_float(name: str, value) -> Float[Array, "..."]:
-    """A hyperparameter as an array."""
-    try:
-        return jnp.asarray(value, float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be a number or an array of numbers, got {type(value).__name__}.") from error
