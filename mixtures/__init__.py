@@ -22,6 +22,7 @@ from mixtures.em.fit import EMFit, fit_em
 from mixtures.em.select import Selection, criteria, select
 from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.families import Gaussian, GaussianParams, GaussianWithNoise
+from mixtures.folding import fold_duplicates
 from mixtures.model import Mixture
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "fit_em",
     "fit_nuts",
     "fit_vi",
+    "fold_duplicates",
     "numpyro_model",
     "priors",
     "read_data",

@@ -1,16 +1,42 @@
-"""Where EM starts: equal-weight components at distinct rows."""
+"""Where EM starts: components at rows, or at the groups of a partition."""
 
+from collections.abc import Callable
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
 
+from mixtures._checks import check_choice, is_traced
 from mixtures._kernel import Frame
-from mixtures.families import AbstractParams
+from mixtures.families import AbstractParams, data_covariance
 from mixtures.model import Mixture
+
+HIERARCHICAL = "hierarchical"
+_MOST_LINKED = 1000  # rows that are clustered hierarchically: time and memory grow with their square
+
+
+def starting_params(
+    model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], start: str | AbstractParams, num_starts: int
+) -> AbstractParams:
+    """Starting parameters with a leading axis of starts, by the name of a method or as given.
+
+    Raises
+    ------
+    ValueError
+        If `start` is no method, or parameters of another shape than the mixture's.
+    """
+    if isinstance(start, AbstractParams):
+        return _given(model, x.shape[1], start)
+    check_choice("start", start, (*STARTS, HIERARCHICAL))
+    if start == HIERARCHICAL:
+        return hierarchical_starts(model, x, key, num_starts)
+    return eqx.filter_jit(STARTS[start])(model, x, key, num_starts)
 
 
 def random_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
-    """Starting parameters with a leading axis of `num_starts`: cautious and exploring ones in turn."""
+    """Cautious and exploring starts in turn."""
     key_cautious, key_exploring = jax.random.split(key)
     cautious = cautious_starts(model, x, key_cautious, num_starts - num_starts // 2)
     exploring = exploring_starts(model, x, key_exploring, num_starts // 2)
@@ -27,7 +53,7 @@ def cautious_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""],
     widths = jnp.ones(model.num_components, x.dtype)
 
     def start(key):
-        return model.family.start_at(x[_choose_rows(key, z, model.num_components, 1.0)], widths, x)
+        return _at_rows(model, x, _choose_rows(key, z, model.num_components, 1.0), widths)
 
     return jax.lax.map(start, jax.random.split(key, num_starts))
 
@@ -42,9 +68,92 @@ def exploring_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""]
     def start(key):
         key_rows, key_widths = jax.random.split(key)
         widths = jnp.exp(jax.random.uniform(key_widths, (model.num_components,), x.dtype, -6.0, 0.0))
-        return model.family.start_at(x[_choose_rows(key_rows, z, model.num_components, 0.0)], widths, x)
+        return _at_rows(model, x, _choose_rows(key_rows, z, model.num_components, 0.0), widths)
 
     return jax.lax.map(start, jax.random.split(key, num_starts))
+
+
+def partition_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
+    """Components that share out the rows at random and evenly: all of them lie near the middle of the data."""
+    evenly = jnp.arange(x.shape[0]) % model.num_components
+
+    def start(key):
+        return _of_groups(model, x, jax.random.permutation(key, evenly))
+
+    return jax.lax.map(start, jax.random.split(key, num_starts))
+
+
+def hierarchical_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
+    """Groups found by merging the two whose union adds least to the sum of squares (Ward 1963), features standardised.
+
+    The first start uses all rows, or a thousand at random; others a random half of as many. Not for traced data.
+    """
+    if is_traced(x, key):
+        raise ValueError("start='hierarchical' is not available inside a transformation; use 'mixed'.")
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    z = np.asarray(Frame.of(x).standardise(x))
+    most = min(len(z), _MOST_LINKED)
+    found = []
+    for i, own in enumerate(jax.random.split(key, num_starts)):
+        size = most if i == 0 else max(most // 2, min(len(z), 2 * model.num_components))
+        chosen = np.asarray(jax.random.permutation(own, len(z))[:size])
+        groups = fcluster(linkage(z[chosen], "ward"), model.num_components, "maxclust") - 1
+        found.append(_of_groups(model, x[chosen], jnp.asarray(groups)))
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
+
+
+STARTS: dict[str, Callable[[Mixture, Float[Array, "N D"], Key[Array, ""], int], AbstractParams]] = {
+    "mixed": random_starts,
+    "kmeans++": cautious_starts,
+    "rows": exploring_starts,
+    "partitions": partition_starts,
+}
+
+
+def _given(model: Mixture, num_features: int, params: AbstractParams) -> AbstractParams:
+    """Parameters a person gave, one set or several."""
+    num_weights = model.family.num_weights(model.num_components)
+    locations, weights = model.family.locations(params), params.weights
+    params = params if weights.ndim > 1 else jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
+    wanted = (num_weights,), (model.num_components, num_features)
+    if (weights.shape[-1:], locations.shape[-2:]) != wanted or params.weights.ndim != 2:
+        raise ValueError(
+            f"start must have weights of shape {wanted[0]} and means of shape {wanted[1]}, with one more axis in front "
+            f"where there are several; got {weights.shape} and {locations.shape}."
+        )
+    return params
+
+
+def _at_rows(
+    model: Mixture, x: Float[Array, "N D"], chosen: Int[Array, " K"], widths: Float[Array, " K"]
+) -> AbstractParams:
+    """Equal-weight components at rows, of `widths` times the variance with which K could share the data."""
+    weights = jnp.full(model.num_components, 1.0 / model.num_components, x.dtype)
+    return model.family.start(weights, x[chosen], widths[:, None, None] * _share_of_covariance(model, x))
+
+
+@eqx.filter_jit
+def _of_groups(model: Mixture, x: Float[Array, "N D"], groups: Int[Array, " N"]) -> AbstractParams:
+    """Weights, means and covariances of groups of rows.
+
+    Each covariance is averaged with a share of the data's that stands for D + 1 rows, so that none is singular.
+    """
+    num_features, common = x.shape[1], _share_of_covariance(model, x)
+
+    def one(k):
+        own = (groups == k).astype(x.dtype)
+        count = jnp.sum(own)
+        mean = own @ x / count
+        scatter = (own * (x - mean).T) @ (x - mean)
+        return count, mean, (scatter + (num_features + 1) * common) / (count + num_features + 1)
+
+    counts, means, covariances = jax.lax.map(one, jnp.arange(model.num_components))
+    return model.family.start(counts / jnp.sum(counts), means, covariances)
+
+
+def _share_of_covariance(model: Mixture, x: Float[Array, "N D"]) -> Float[Array, "D D"]:
+    return data_covariance(x) * model.num_components ** (-2.0 / x.shape[1])
 
 
 def _choose_rows(key: Key[Array, ""], z: Float[Array, "N D"], count: int, power: float):

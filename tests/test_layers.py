@@ -11,7 +11,7 @@ LAYERS = [
     {"priors"},
     {"families"},
     {"model"},
-    {"coordinates", "labels", "starts", "data"},
+    {"coordinates", "labels", "starts", "data", "folding"},
     {"datasets"},
     {"em", "bayes"},
     {"compare"},

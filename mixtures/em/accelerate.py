@@ -60,7 +60,7 @@ def _extrapolate(old: Moments, middle: Moments, new: Moments, frame: Frame) -> M
     log_claims, means, covariances = jax.tree.map(lambda m, r, v: m - 2 * alpha * r + alpha**2 * v, start, r, v)
     claims = jnp.exp(log_claims)
     claims = claims * jnp.sum(old.claims) / jnp.sum(claims)
-    counts, others = jnp.split(claims, [len(means)])
+    counts, others = claims[: len(means)], None if old.others is None else claims[len(means) :]
     scatter = counts.reshape(-1, *[1] * (covariances.ndim - 1)) * covariances * _units(covariances, frame)
     return Moments(counts, frame.loc + frame.scale * means, scatter, others)
 

@@ -20,6 +20,7 @@ from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
 from mixtures.model import Mixture
 from mixtures.priors import Conjugate
+from mixtures.starts import starting_params
 
 _OBJECTIVES = {"map": "posterior density", "ml": "likelihood"}
 _CLEARLY = 1e-3  # nats
@@ -83,6 +84,7 @@ def fit_em(
     *,
     key: Key[Array, ""],
     objective: str = "map",
+    start: str | AbstractParams = "mixed",
     num_starts: int = 64,
     num_finalists: int | None = None,
     max_steps: int = 10_000,
@@ -92,7 +94,7 @@ def fit_em(
     throw: bool = False,
     on_progress: OnProgress | None = None,
 ) -> EMFit:
-    """Fit a mixture by expectation-maximisation from many random starts, and keep the best interior maximum.
+    """Fit a mixture by expectation-maximisation from many starts, and keep the best interior maximum.
 
     Parameters
     ----------
@@ -105,8 +107,12 @@ def fit_em(
         Random key of the starts; the same key gives the same fit.
     objective
         ``"map"`` maximises the log joint, in (weights, component parameters) coordinates; ``"ml"`` the log-likelihood.
+    start
+        ``"kmeans++"``: wide components at rows far from each other. ``"rows"``: components of random widths at random
+        rows. ``"mixed"``: these two in turn. ``"partitions"``: random partitions of the rows. ``"hierarchical"``:
+        Ward's clustering of all rows, then of random halves. Or parameters, such as those of another fit, one set or R.
     num_starts
-        R, how many starts.
+        R, how many starts, unless parameters are given.
     num_finalists
         How many of the best starts are run to convergence after a short run of all; the others are dropped. If not
         given, all of them where N K R is below 2¹⁸, and otherwise a sixteenth, at least eight.
@@ -141,7 +147,7 @@ def fit_em(
     """
     check_key(key)
     check_choice("objective", objective, tuple(_OBJECTIVES))
-    num_starts, max_steps = check_count("num_starts", num_starts), check_count("max_steps", max_steps)
+    num_starts, max_steps = _count_starts(start, num_starts), check_count("max_steps", max_steps)
     check_positive("atol", atol)
     rows_of_x = as_rows(x)
     check_data(rows_of_x, model.num_components, missing_allowed=True)
@@ -159,7 +165,8 @@ def fit_em(
     rows = target.prepare(rows_of_x, race.lanes(len(rows_of_x), model, num_starts), weights, labels)
     filled = jnp.where(jnp.isnan(rows_of_x), rows.frame.loc, rows_of_x)
     known = None if labels is None else jnp.asarray(labels)
-    states = race.begin(target, rows, filled, known, key, num_starts)
+    params = starting_params(target, filled, key, start, num_starts)
+    states = race.begin(target, rows, filled, known, params)
     states = race.short_runs(target, rows, states, tolerance, limit, num_finalists)
     if on_progress is not None and not traced:
         jax.block_until_ready(states)
@@ -177,6 +184,12 @@ def fit_em(
     if throw and not fit.status.is_estimate:
         raise RuntimeError(fit.reason)
     return fit
+
+
+def _count_starts(start: str | AbstractParams, num_starts: int) -> int:
+    if isinstance(start, AbstractParams):
+        return start.weights.shape[0] if start.weights.ndim > 1 else 1
+    return check_count("num_starts", num_starts)
 
 
 def _refuse_unbounded_weights(model: Mixture) -> None:

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int
 
 from mixtures._kernel import Rows
 from mixtures._status import Status
@@ -13,7 +13,6 @@ from mixtures.em import step as em_step
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
-from mixtures.starts import random_starts
 
 _LANE_LIMIT = 2**20  # rows × components × starts advanced at once; beyond it starts take turns
 _HEATS = ((15, 1), (30, 2), (60, 4))  # E-steps of a short run, and the share of the starts that take so many
@@ -31,19 +30,17 @@ def begin(
     rows: Rows,
     x: Float[Array, "N D"],
     labels: Int[Array, " N"] | None,
-    key: Key[Array, ""],
-    num_starts: int,
+    params: AbstractParams,
 ) -> EMState:
-    """A state for each random start, with components that have known rows placed at their means."""
+    """A state for each start, with components that have known rows placed at their means."""
     coordinates = Coordinates.of(model, rows.frame)
-    params = random_starts(model, x, key, num_starts)
     if labels is not None:
         params = model.family.place(params, *_known_means(x, labels, model.num_components))
 
     def one(params):
         return em_step.init(model, rows, model.keep_fixed(coordinates.into_support(params)))
 
-    return jax.lax.map(one, params, batch_size=lanes(rows.num_rows, model, num_starts))
+    return jax.lax.map(one, params, batch_size=lanes(rows.num_rows, model, params.weights.shape[0]))
 
 
 def _known_means(x: Float[Array, "N D"], labels: Int[Array, " N"], num_components: int):

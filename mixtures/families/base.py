@@ -123,10 +123,10 @@ class AbstractFamily(eqx.Module):
         """Each component's smallest (conditional) variance, as a fraction of the data's; 0 is collapse."""
 
     @abc.abstractmethod
-    def start_at(
-        self, centres: Float[Array, "K D"], widths: Float[Array, " K"], x: Float[Array, "N D"]
+    def start(
+        self, weights: Float[Array, " K"], means: Float[Array, "K D"], covariances: Float[Array, "K D D"]
     ) -> AbstractParams:
-        """Equal-weight components at `centres`, of `widths` times the variance with which K could share the data."""
+        """Parameters with (nearly) these weights, means and covariances, for EM to start from."""
 
     @abc.abstractmethod
     def place(self, params: AbstractParams, centres: Float[Array, "K D"], counts: Float[Array, " K"]) -> AbstractParams:

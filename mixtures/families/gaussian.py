@@ -28,6 +28,7 @@ from mixtures.families.moments import (
     Moments,
     complete,
     complete_independent,
+    data_covariance,
     expected_rows,
     log_det_and_factor,
     observed_factor,
@@ -164,8 +165,8 @@ class Gaussian(AbstractFamily):
         shrink = num_components ** (-2.0 / num_features)
         centre, dof = jnp.nanmean(x, axis=0), num_features + 2.0
         if self.model.cross_products and isinstance(self.model, ConjugateModel):
-            return Conjugate(centre, _covariance(x) * shrink, dof)
-        mean_variance = jnp.mean(jnp.diagonal(_covariance(x)))
+            return Conjugate(centre, data_covariance(x) * shrink, dof)
+        mean_variance = jnp.mean(jnp.diagonal(data_covariance(x)))
         if isinstance(self.model, ConjugateModel):
             return Conjugate(centre, jnp.full(self.model.block_shape(num_features), mean_variance * shrink), dof)
         return Decomposed(centre, dist.InverseGamma(dof / 2, mean_variance * shrink / 2))
@@ -287,12 +288,13 @@ class Gaussian(AbstractFamily):
             total, dof = self.model.pool(moments.about(means) + pull, counts)
             offset = self.model.mode_offset(*means.shape)
             spread = {"covariances": (prior.scale + total) / (prior.dof + dof + offset)}
-            # Not quite nought, so that the Dirichlet density, 0 · log 0, stays a number.
-            weights = jnp.maximum(moments.claims + prior.concentration - 1.0, jnp.finfo(counts.dtype).tiny)
+            weights = jnp.maximum(moments.claims + prior.concentration - 1.0, 0.0)
         else:
             return None
         spread = {name: fixed.keep(name, value) for name, value in spread.items()}
-        return GaussianParams(fixed.keep("weights", weights / jnp.sum(weights)), means, spread, self.covariance)
+        # Not quite nought, so that the Dirichlet density, 0 · log 0, stays a number.
+        weights = jnp.maximum(fixed.keep("weights", weights / jnp.sum(weights)), jnp.finfo(weights.dtype).tiny)
+        return GaussianParams(weights, means, spread, self.covariance)
 
     def narrowest(self, params: AbstractParams, frame: Frame) -> Float[Array, " K"]:
         """Smallest variance of a feature given those before it, in the frame's units."""
@@ -306,15 +308,11 @@ class Gaussian(AbstractFamily):
         pivots = jnp.diagonal(jnp.linalg.cholesky(dense), axis1=-2, axis2=-1)
         return jnp.min(jnp.nan_to_num(pivots**2, nan=0.0), axis=-1)
 
-    def start_at(
-        self, centres: Float[Array, "K D"], widths: Float[Array, " K"], x: Float[Array, "N D"]
+    def start(
+        self, weights: Float[Array, " K"], means: Float[Array, "K D"], covariances: Float[Array, "K D D"]
     ) -> GaussianParams:
-        """Equal weights, means at `centres`, covariance k the data's times K^(−2/D) `widths[k]`."""
-        num_components, num_features = centres.shape
-        covariance = _covariance(x) * num_components ** (-2.0 / num_features)
-        spread = self.model.nearest(widths[:, None, None] * covariance)
-        weights = jnp.full(num_components, 1.0 / num_components, x.dtype)
-        return GaussianParams(weights, centres, spread, self.covariance)
+        """These weights and means, and the model's covariances that are nearest to these."""
+        return GaussianParams(weights, means, self.model.nearest(covariances), self.covariance)
 
     def place(self, params: AbstractParams, centres: Float[Array, "K D"], counts: Float[Array, " K"]) -> GaussianParams:
         """Move their means."""
@@ -373,13 +371,6 @@ class Gaussian(AbstractFamily):
         noise = jax.random.normal(key_noise, (num_rows, params.means.shape[1]), params.means.dtype)
         tril = jnp.linalg.cholesky(params.covariances)
         return params.means[component] + jnp.einsum("nde,ne->nd", tril[component], noise), component
-
-
-def _covariance(x: Float[Array, "N D"]) -> Float[Array, "D D"]:
-    """Covariance matrix; where values are missing, zero off the diagonal."""
-    covariance = jnp.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1])
-    spread = jnp.nanvar(x, axis=0, ddof=1)
-    return jnp.where(jnp.all(jnp.isfinite(covariance)), covariance, jnp.diag(spread))
 
 
 def _covariance_estimate(entry: Entry, columns: Sequence[str]) -> FreeEstimate:

@@ -18,7 +18,7 @@ class Moments(eqx.Module):
     counts: Float[Array, " K"]
     means: Float[Array, "K D"]
     scatter: Float[Array, "K D *D"]
-    others: Float[Array, " M"]
+    others: Float[Array, " M"] | None = None
 
     @staticmethod
     def of(sums: Sums, mean: Float[Array, "K D"], frame: Frame) -> "Moments":
@@ -28,15 +28,15 @@ class Moments(eqx.Module):
         means = frame.loc + frame.scale * (mean + shift)
         if sums.second.ndim == 2:
             scatter = (sums.second - sums.first * shift) * frame.scale**2
-            return Moments(sums.count, means, scatter, jnp.zeros(0, scatter.dtype))
+            return Moments(sums.count, means, scatter)
         scatter = sums.second - sums.first[:, :, None] * shift[:, None, :]
         scatter = scatter * frame.scale[:, None] * frame.scale
-        return Moments(sums.count, means, scatter, jnp.zeros(0, scatter.dtype))
+        return Moments(sums.count, means, scatter)
 
     @property
     def claims(self) -> Float[Array, " W"]:
         """All expected counts, to which maximum likelihood weights are proportional."""
-        return jnp.concatenate([self.counts, self.others])
+        return self.counts if self.others is None else jnp.concatenate([self.counts, self.others])
 
     def about(self, means: Float[Array, "K D"]) -> Float[Array, "K D *D"]:
         """Scatter about other means."""
@@ -117,3 +117,10 @@ def log_det_and_factor(covariance: Float[Array, "K D D"]) -> tuple[Float[Array, 
     if covariance.shape[-1] == 1:
         return jax.lax.rsqrt(covariance), jnp.log(covariance[:, 0, 0])
     return observed_factor(covariance, jnp.ones(covariance.shape[-1], bool))
+
+
+def data_covariance(x: Float[Array, "N D"]) -> Float[Array, "D D"]:
+    """Covariance matrix; where values are missing, zero off the diagonal."""
+    covariance = jnp.cov(x, rowvar=False).reshape(x.shape[1], x.shape[1])
+    spread = jnp.nanvar(x, axis=0, ddof=1)
+    return jnp.where(jnp.all(jnp.isfinite(covariance)), covariance, jnp.diag(spread))

@@ -97,11 +97,12 @@ class GaussianWithNoise(Gaussian):
         """Those of the components, and what noise claims."""
         components, count = _components(cast(GaussianParams, params)), mean.shape[0] - 1
         found = super().moments(components, mean[:count], sums.of_first(count), rows)
-        return eqx.tree_at(lambda m: m.others, found, jnp.sum(sums.count[..., count:]).reshape(1))
+        return eqx.tree_at(lambda m: m.others, found, jnp.sum(sums.count[..., count:]).reshape(1), is_leaf=_is_none)
 
     def expected_log_density(self, params: AbstractParams, moments: Moments) -> Float[Array, ""]:
         """With the log density of what noise claims."""
         params = cast(GaussianParams, params)
+        assert moments.others is not None
         noise = jnp.log(params.weights[-1]) + self._log_density(jnp.ones_like(self.low))
         return super().expected_log_density(_components(params), moments) + moments.others[0] * noise
 
@@ -114,13 +115,13 @@ class GaussianWithNoise(Gaussian):
         both = jnp.concatenate([mean, middle[None]]), jnp.concatenate([covariance, spread[None]])
         return self.impute_from(params, rows, *both)
 
-    def start_at(
-        self, centres: Float[Array, "K D"], widths: Float[Array, " K"], x: Float[Array, "N D"]
+    def start(
+        self, weights: Float[Array, " K"], means: Float[Array, "K D"], covariances: Float[Array, "K D D"]
     ) -> GaussianParams:
         """The components as without noise, and a tenth of the rows for it."""
-        start = super().start_at(centres, widths, x)
-        weights = jnp.concatenate([(1 - _FIRST_WEIGHT) * start.weights, jnp.full(1, _FIRST_WEIGHT, x.dtype)])
-        return GaussianParams(weights, start.means, start.spread, self.covariance)
+        inner = super().start(weights, means, covariances)
+        weights = jnp.append((1 - _FIRST_WEIGHT) * weights, _FIRST_WEIGHT)
+        return GaussianParams(weights, inner.means, inner.spread, self.covariance)
 
     def free_estimates(self, num_components: int, columns: Sequence[str]) -> list[FreeEstimate]:
         """With the weight of noise; a single component then has a weight too."""
@@ -143,6 +144,10 @@ class GaussianWithNoise(Gaussian):
         noise = jax.random.bernoulli(key_noise, params.weights[-1], (num_rows,))
         place = jax.random.uniform(key_place, x.shape, x.dtype, self.low, self.high)
         return jnp.where(noise[:, None], place, x), jnp.where(noise, params.means.shape[0], component)
+
+
+def _is_none(leaf) -> bool:
+    return leaf is None
 
 
 def _components(params: GaussianParams) -> GaussianParams:

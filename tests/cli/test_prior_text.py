@@ -25,7 +25,7 @@ def test_priors_that_can_be_used(text, setting):
     family = Gaussian(covariance)
     prior = build_prior(parse_prior(text), family, 3, num_features)
     x = jnp.asarray(np.random.default_rng(0).normal(size=(30, num_features)))
-    params = family.start_at(x[:3], jnp.ones(3), x)
+    params = family.start(jnp.full(3, 1 / 3), x[:3], jnp.tile(jnp.eye(num_features), (3, 1, 1)))
     model = mx.Mixture(family, 3, prior)
     assert np.isfinite(model.log_prior(params))
 

@@ -186,3 +186,11 @@ def test_many_rows_without_ties_do_not_collapse():
     # Within four standard errors of the truth.
     np.testing.assert_allclose(fit.params.weights, [0.6, 0.4], atol=4 * np.sqrt(0.24 / 2500))
     np.testing.assert_allclose(fit.params.means[:, 0], [-2, 2], atol=0.12)
+
+
+def test_an_emptied_component_does_not_end_in_nan():
+    """Six rows, three components: under a flat prior of the weights some starts end with one of them empty."""
+    x = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.1, 5.0], [9.0, 0.0], [9.0, 0.1]])
+    fit = mx.fit_em(mx.Mixture.for_data(x, 3), x, key=jax.random.key(0), num_starts=20)
+    assert bool(jnp.isfinite(fit.starts.objective).all())
+    assert set(fit.starts.status.tolist()) == {Status.CONVERGED}

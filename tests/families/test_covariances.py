@@ -35,7 +35,7 @@ def moments(independent: bool) -> Moments:
     scale = np.diag([1.0, 2.0, 5.0, 0.3]) + 0.2
     scatter = np.stack([wishart.rvs(int(n), scale * (k + 1), random_state=rng) for k, n in enumerate(counts)])
     scatter = np.diagonal(scatter, axis1=1, axis2=2) if independent else scatter
-    return Moments(jnp.asarray(counts), jnp.asarray(rng.normal(size=(3, 4))), jnp.asarray(scatter), jnp.zeros(0))
+    return Moments(jnp.asarray(counts), jnp.asarray(rng.normal(size=(3, 4))), jnp.asarray(scatter))
 
 
 @pytest.fixture(params=CODES)
