@@ -13,6 +13,8 @@ from jax.core import Tracer
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int
 
+_LONGEST = 60  # characters of a value in a message
+
 
 def is_traced(*values) -> bool:
     """Whether any leaf is a tracer, so that we are inside a caller's transformation."""
@@ -24,7 +26,7 @@ def as_rows(x) -> Float[Array, "N D"]:
     try:
         x = jnp.asarray(x)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"x must be an array of numbers, got {type(x).__name__}.") from error
+        raise ValueError(f"x must be an array of numbers, got {shown(x)}.") from error
     if not jnp.issubdtype(x.dtype, jnp.number) or jnp.issubdtype(x.dtype, jnp.complexfloating):
         raise ValueError(f"x must hold real numbers, got dtype {x.dtype}.")
     if x.ndim not in (1, 2) or x.size == 0:
@@ -107,7 +109,7 @@ def as_float(name: str, value) -> Float[Array, "..."]:
     try:
         return jnp.asarray(value, float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be a number or an array of numbers, got {type(value).__name__}.") from error
+        raise ValueError(f"{name} must be a number or an array of numbers, got {shown(value)}.") from error
 
 
 def as_weights(weights, num_rows: int) -> Float[Array, " N"] | None:
@@ -117,7 +119,7 @@ def as_weights(weights, num_rows: int) -> Float[Array, " N"] | None:
     try:
         weights = jnp.asarray(weights, float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"weights must be an array of numbers, got {type(weights).__name__}.") from error
+        raise ValueError(f"weights must be an array of numbers, got {shown(weights)}.") from error
     if weights.shape != (num_rows,):
         raise ValueError(f"weights must have shape ({num_rows},), one for each row; got shape {weights.shape}.")
     if not is_traced(weights):
@@ -150,6 +152,12 @@ def as_labels(labels, num_rows: int, num_components: int) -> np.ndarray | None:
     return given
 
 
+def check_type(name: str, value, kind: type, what: str) -> None:
+    """Refuse a value that is not of a kind."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be {what}, got {shown(value)}.")
+
+
 def check_count(name: str, value, least: int = 1) -> int:
     """Return a whole number of at least `least`, as an int."""
     try:
@@ -157,7 +165,7 @@ def check_count(name: str, value, least: int = 1) -> int:
     except TypeError:
         count = least - 1
     if isinstance(value, bool) or count < least:
-        raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+        raise ValueError(f"{name} must be a whole number of at least {least}, got {shown(value)}.")
     return count
 
 
@@ -166,22 +174,57 @@ def check_key(key) -> None:
     typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
     legacy = isinstance(key, jax.Array) and key.dtype == jnp.uint32 and key.shape == (2,)
     if not (typed or legacy):
-        raise ValueError(f"key must be one JAX random key, such as jax.random.key(0); got {type(key).__name__}.")
+        raise ValueError(f"key must be one JAX random key, such as jax.random.key(0); got {shown(key)}.")
 
 
 def check_choice(name: str, value, choices) -> None:
-    """Refuse a value that is not among `choices`."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {value!r}.")
+    """Refuse a value that is not among the names in `choices`."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {shown(value)}.")
+
+
+def check_flag(name: str, value) -> None:
+    """Refuse anything but True and False."""
+    if not isinstance(value, bool | np.bool):
+        raise ValueError(f"{name} must be True or False, got {shown(value)}.")
+
+
+def check_callback(name: str, value) -> None:
+    """Refuse what cannot be called, unless it is None."""
+    if value is not None and not callable(value):
+        raise ValueError(f"{name} must be a function, got {shown(value)}.")
 
 
 def check_share(name: str, value) -> None:
-    """Refuse a concrete number that does not lie strictly between 0 and 1."""
-    if not is_traced(value) and not 0 < float(value) < 1:
-        raise ValueError(f"{name} must lie between 0 and 1, got {value}.")
+    """Refuse anything but a number strictly between 0 and 1."""
+    if not _is_number(value) or (not is_traced(value) and not 0 < float(value) < 1):
+        raise ValueError(f"{name} must lie between 0 and 1, got {shown(value)}.")
+
+
+def as_tolerance(name: str, value, dtype) -> Float[Array, ""]:
+    """A positive, finite number as an array."""
+    if not _is_number(value) or (not is_traced(value) and not 0 < float(value) < np.inf):
+        raise ValueError(f"{name} must be positive and finite, got {shown(value)}.")
+    return jnp.asarray(value, dtype)
 
 
 def check_positive(name: str, value) -> None:
-    """Refuse a concrete number that is not positive."""
+    """Refuse concrete numbers that are not positive."""
     if not is_traced(value) and not np.all(np.asarray(value) > 0):
-        raise ValueError(f"{name} must be positive, got {value}.")
+        raise ValueError(f"{name} must be positive, got {shown(value)}.")
+
+
+def _is_number(value) -> bool:
+    """Whether a value is one real number, traced or not."""
+    if isinstance(value, bool | str) or not isinstance(value, int | float | np.generic | np.ndarray | jax.Array):
+        return False
+    return np.ndim(value) == 0 and jnp.issubdtype(jnp.result_type(value), jnp.number)
+
+
+def shown(value) -> str:
+    """A value on one line, as an error message can hold it."""
+    if isinstance(value, np.ndarray | jax.Array) and value.ndim:
+        return f"an array of shape {value.shape}"
+    plain = float(value) if _is_number(value) and not isinstance(value, int) and not is_traced(value) else value
+    text = repr(plain)
+    return text if len(text) <= _LONGEST and "\n" not in text else f"a {type(value).__name__}"

@@ -1,7 +1,6 @@
 """The mixture itself, written down once: every engine fits this value."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import cast
 
 import equinox as eqx
@@ -13,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Integer, Key, Real
 from numpyro.distributions import constraints
 
-from mixtures._checks import as_labels, as_rows, as_weights, check_count, has_missing
+from mixtures._checks import as_labels, as_rows, as_weights, check_count, check_key, check_type, has_missing
 from mixtures._kernel import Rows
 from mixtures._rotations import rotation
 from mixtures.families import AbstractFamily, AbstractParams, Fixed, Gaussian
@@ -57,10 +56,9 @@ class Mixture(eqx.Module):
     fixed: Fixed
 
     def __init__(self, family: AbstractFamily, num_components: int, prior: AbstractPrior | None = None):
-        if not isinstance(family, AbstractFamily):
-            raise ValueError(f'family must be a component family such as mx.Gaussian("full"), got {family!r}.')
-        if not isinstance(prior, AbstractPrior | None):
-            raise ValueError(f"prior must come from mx.priors, got {type(prior).__name__}.")
+        _check_family(family)
+        if prior is not None:
+            check_type("prior", prior, AbstractPrior, "one of mx.priors")
         self.family = family
         self.num_components = check_count("num_components", num_components)
         self.prior = Flat() if prior is None else prior
@@ -85,6 +83,7 @@ class Mixture(eqx.Module):
             If an argument is wrong, or the family is not for so few features.
         """
         family = Gaussian("full") if family is None else family
+        _check_family(family)
         check_count("num_components", num_components)
         x = as_rows(x)
         family.layout(num_components, x.shape[1])
@@ -225,7 +224,27 @@ class Mixture(eqx.Module):
         values, sd = self.family.impute(params, self.prepare(x))
         return jnp.where(missing, values, x), jnp.where(missing, sd, 0.0)
 
-    @partial(jax.jit, static_argnames="num_rows")
     def sample(self, params: AbstractParams, key: Key[Array, ""], num_rows: int) -> tuple[Array, Array]:
         """Draw rows (num_rows, D) and the component each came from (num_rows,)."""
-        return self.family.sample(params, key, num_rows)
+        check_key(key)
+        return _sample(self.family, params, key, check_count("num_rows", num_rows))
+
+
+@eqx.filter_jit
+def _sample(family: AbstractFamily, params: AbstractParams, key: Key[Array, ""], num_rows: int):
+    return family.sample(params, key, num_rows)
+
+
+def _check_family(family) -> None:
+    check_type("family", family, AbstractFamily, 'a component family such as mx.Gaussian("full")')
+
+
+def check_model(model) -> None:
+    """Refuse anything but a mixture.
+
+    Raises
+    ------
+    ValueError
+        If it is something else.
+    """
+    check_type("model", model, Mixture, 'a mixture such as mx.Mixture(mx.Gaussian("full"), 2)')

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from mixtures._checks import check_choice, is_traced
+from mixtures._checks import is_traced
 from mixtures._kernel import Frame
 from mixtures.families import AbstractParams, data_covariance
 from mixtures.model import Mixture
@@ -20,16 +20,15 @@ _MOST_LINKED = 1000  # rows that are clustered hierarchically: time and memory g
 def starting_params(
     model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], start: str | AbstractParams, num_starts: int
 ) -> AbstractParams:
-    """Starting parameters with a leading axis of starts, by the name of a method or as given.
+    """Starting parameters with a leading axis of starts, by the name of a method in `METHODS` or as given.
 
     Raises
     ------
     ValueError
-        If `start` is no method, or parameters of another shape than the mixture's.
+        If parameters of another shape than the mixture's are given.
     """
     if isinstance(start, AbstractParams):
         return _given(model, x.shape[1], start)
-    check_choice("start", start, (*STARTS, HIERARCHICAL))
     if start == HIERARCHICAL:
         return hierarchical_starts(model, x, key, num_starts)
     return eqx.filter_jit(STARTS[start])(model, x, key, num_starts)
@@ -109,6 +108,7 @@ STARTS: dict[str, Callable[[Mixture, Float[Array, "N D"], Key[Array, ""], int], 
     "rows": exploring_starts,
     "partitions": partition_starts,
 }
+METHODS = (*STARTS, HIERARCHICAL)
 
 
 def _given(model: Mixture, num_features: int, params: AbstractParams) -> AbstractParams:

@@ -1,5 +1,8 @@
 """Wrong arguments: one sentence, naming the argument, what came and what was expected, before any work."""
 
+import inspect
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +37,7 @@ CASES = {
         "num_starts must be a whole number of at least 1, got 0",
     ),
     "half a start": (lambda: mx.fit_em(MODEL, X, key=KEY, num_starts=1.5), "num_starts must be a whole number"),
-    "tolerance": (lambda: mx.fit_em(MODEL, X, key=KEY, atol=-1.0), "atol must be positive, got -1.0"),
+    "tolerance": (lambda: mx.fit_em(MODEL, X, key=KEY, atol=-1.0), "atol must be positive and finite, got -1.0"),
     "text": (lambda: mx.fit_em(MODEL, np.array(["a", "b"]), key=KEY), "x must be an array of numbers"),
     "complex": (lambda: mx.fit_em(MODEL, X + 1j, key=KEY), "x must hold real numbers, got dtype complex"),
     "cube": (
@@ -62,7 +65,7 @@ CASES = {
     ),
     "components true": (lambda: mx.Mixture(mx.Gaussian(), True), "num_components must be a whole number"),
     "family": (lambda: mx.Mixture("gaussian", 2), "family must be a component family"),
-    "prior": (lambda: mx.Mixture(mx.Gaussian(), 2, prior=NORMAL), "prior must come from mx.priors, got Normal"),
+    "prior": (lambda: mx.Mixture(mx.Gaussian(), 2, prior=NORMAL), "prior must be one of mx.priors, got"),
     "covariance": (
         lambda: mx.Gaussian("round"),
         "covariance must be one of full, tied, .*, or a code from EII to VVV; got 'round'",
@@ -79,7 +82,7 @@ CASES = {
     "dof": (lambda: mx.priors.Conjugate([0.0, 0.0], jnp.eye(2), 1.0), "dof must exceed D − 1"),
     "not a number": (
         lambda: mx.priors.Conjugate("zero", [[1.0]], 3.0),
-        "mean must be a number or an array of numbers, got str",
+        "mean must be a number or an array of numbers, got 'zero'",
     ),
     "not a distribution": (lambda: independent(mean=0.0), "mean must be a numpyro Distribution, got float"),
     "both": (lambda: independent(covariance=HALF), "exactly one of scale"),
@@ -99,3 +102,90 @@ def test_wrong_argument(name):
     with pytest.raises(ValueError, match=message) as error:
         call()
     assert "\n" not in str(error.value)
+
+
+WRONG_VALUES = {
+    "text": "abc",
+    "nothing": None,
+    "negative": -1,
+    "nought": 0,
+    "half": 1.5,
+    "nan": float("nan"),
+    "infinite": float("inf"),
+    "dictionary": {},
+    "truth": True,
+    "cube": np.zeros((2, 2, 2)),
+    "empty": np.zeros((0, 2)),
+    "complex": np.ones((5, 2)) * 1j,
+    "object": object(),
+    "words": np.array(["a", "b"]),
+}
+# What each kind of argument may be, of the values above.
+RIGHT = {
+    "model": set(),
+    "fit": set(),
+    "x": set(),
+    "key": set(),
+    "choice": set(),
+    "count": set(),
+    "tolerance": {"half"},
+    "share": set(),
+    "rows": {"nothing"},
+    "flag": {"truth"},
+    "callback": {"nothing"},
+    "start": set(),
+    "number or none": {"nothing"},
+}
+
+
+@cache
+def a_fit():
+    return mx.fit_em(MODEL, X, key=KEY, num_starts=1)
+
+
+def call(function, **arguments):
+    """Call a public function, or a method of what it returns, with arguments that are right but for those given."""
+    right = {"model": MODEL, "x": X, "key": KEY}
+    if function in ("standard_errors", "bootstrap", "criteria", "interval", "sample"):
+        right["fit"] = a_fit()
+    if function == "interval":
+        return mx.standard_errors(MODEL, a_fit(), X).interval(lambda p: p.weights, **arguments)
+    if function == "sample":
+        return MODEL.sample(**({"params": a_fit().params, "key": KEY} | arguments))
+    taken = inspect.signature(getattr(mx, function)).parameters
+    return getattr(mx, function)(**({name: v for name, v in right.items() if name in taken} | arguments))
+
+
+EM = {"objective": "choice", "start": "start", "num_starts": "count", "num_finalists": "number or none"}
+EM |= {"max_steps": "count", "atol": "tolerance", "weights": "rows", "labels": "rows", "throw": "flag"}
+VI = {"guide": "choice", "num_starts": "count", "num_steps": "count", "num_samples": "count"}
+NUTS = {"num_warmup": "count", "num_samples": "count", "num_chains": "count", "target_accept_prob": "share"}
+ENGINE = {"model": "model", "x": "x", "key": "key", "on_progress": "callback"}
+AFTER = {"model": "model", "fit": "fit", "x": "x"}
+PUBLIC = {
+    "fit_em": ENGINE | EM,
+    "fit_vi": ENGINE | VI,
+    "fit_nuts": ENGINE | NUTS,
+    "standard_errors": AFTER | {"kind": "choice", "weights": "rows", "labels": "rows"},
+    "bootstrap": AFTER | {"key": "key", "kind": "choice", "num_replicates": "count", "atol": "tolerance"},
+    "criteria": AFTER,
+    "fold_duplicates": {"x": "x", "weights": "rows"},
+    "sample": {"num_rows": "count"},
+    "interval": {"level": "share"},
+}
+SWEEP = [
+    (function, name, value)
+    for function, kinds in PUBLIC.items()
+    for name, kind in kinds.items()
+    for value in WRONG_VALUES
+    if value not in RIGHT[kind]
+]
+
+
+@pytest.mark.parametrize(("function", "name", "value"), SWEEP)
+def test_every_argument_refuses_what_it_cannot_be(function, name, value):
+    """One sentence on one line that names the argument, before any work is done."""
+    with pytest.raises(ValueError, match=rf"(?s).*\b{name}\b") as error:
+        call(function, **{name: WRONG_VALUES[value]})
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 300

@@ -8,13 +8,13 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 import mixtures as mx
 from mixtures.datasets import load
-from mixtures.starts import HIERARCHICAL, STARTS, hierarchical_starts, partition_starts
+from mixtures.starts import HIERARCHICAL, METHODS, hierarchical_starts, partition_starts
 
 FAITHFUL = load("faithful").values
 KEY = jax.random.key(0)
 
 
-@pytest.mark.parametrize("start", [*STARTS, HIERARCHICAL])
+@pytest.mark.parametrize("start", METHODS)
 def test_every_method_reaches_the_known_maximum(start):
     """VVV with two components on old faithful: −1130.264 (mclust, to convergence)."""
     model = mx.Mixture(mx.Gaussian(), 2)

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key, Real
 from numpyro.infer.hmc import HMCState, hmc
 
-from mixtures._checks import as_rows, check_count, check_data, check_key, is_traced
+from mixtures._checks import as_rows, check_callback, check_count, check_data, check_key, check_share, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
@@ -19,7 +19,7 @@ from mixtures.bayes.numpyro_model import potential, refuse_flat
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
-from mixtures.model import Mixture
+from mixtures.model import Mixture, check_model
 
 MAX_RHAT = 1.01  # Vehtari et al. 2021, section 4
 MIN_ESS_PER_CHAIN = 100  # Vehtari et al. 2021, section 4: 400 for four chains
@@ -116,10 +116,13 @@ def fit_nuts(
     ValueError
         If an argument is wrong, or the model has no prior.
     """
+    check_model(model)
     check_key(key)
+    check_callback("on_progress", on_progress)
     refuse_flat(model)
     num_warmup, num_samples = check_count("num_warmup", num_warmup), check_count("num_samples", num_samples)
     num_chains = check_count("num_chains", num_chains)
+    check_share("target_accept_prob", target_accept_prob)
     data = as_rows(x)
     check_data(data, model.num_components)
     target = jnp.asarray(target_accept_prob, data.dtype)

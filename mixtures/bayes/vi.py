@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Key, Real
 from numpyro.infer import SVI, Trace_ELBO
 from numpyro.optim import optax_to_numpyro
 
-from mixtures._checks import as_rows, check_choice, check_count, check_data, check_key, is_traced
+from mixtures._checks import as_rows, check_callback, check_choice, check_count, check_data, check_key, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
@@ -25,7 +25,7 @@ from mixtures.bayes.numpyro_model import flat_guide, flat_model, full_rank, mean
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.coordinates import Coordinates, hessian
 from mixtures.families import AbstractParams
-from mixtures.model import Mixture
+from mixtures.model import Mixture, check_model
 from mixtures.starts import cautious_starts
 
 GUIDES = {"mean_field": mean_field, "full_rank": full_rank, "laplace": point}
@@ -131,7 +131,9 @@ def fit_vi(
     ValueError
         If an argument is wrong, or the model has no prior.
     """
+    check_model(model)
     check_key(key)
+    check_callback("on_progress", on_progress)
     refuse_flat(model)
     check_choice("guide", guide, tuple(GUIDES))
     num_starts, num_steps = check_count("num_starts", num_starts), check_count("num_steps", num_steps, least=10)

@@ -9,11 +9,11 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
-from mixtures._checks import as_rows, check_choice, check_count, check_data, check_key, check_share
+from mixtures._checks import as_rows, as_tolerance, check_choice, check_count, check_data, check_key, check_share
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.em import race
-from mixtures.em.fit import EMFit
+from mixtures.em.fit import EMFit, check_fit
 from mixtures.families import AbstractParams
 from mixtures.labels import relabel
 from mixtures.model import Mixture
@@ -120,12 +120,13 @@ def bootstrap(
     check_key(key)
     check_choice("kind", kind, KINDS)
     num_replicates = check_count("num_replicates", num_replicates, least=2)
+    data = as_rows(x)
+    check_fit(model, fit, data)
     if not fit.status.is_estimate:
         raise ValueError(f"fit must be an estimate to be repeated; it is not: {fit.reason}")
-    data = as_rows(x)
     check_data(data, model.num_components)
     target = model if fit.objective == "map" else model.without_prior()
-    settings = jnp.asarray(atol, data.dtype), jnp.int32(check_count("max_steps", max_steps))
+    settings = as_tolerance("atol", atol, data.dtype), jnp.int32(check_count("max_steps", max_steps))
     rows = target.prepare(data, race.lanes(len(data), model, num_replicates))
     params, status = _replicates(target, fit.params, rows, key, kind, num_replicates, *settings)
     return Bootstrap(params, status, model, kind)

@@ -9,7 +9,18 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Integer, Key, Real
 
-from mixtures._checks import as_rows, check_choice, check_count, check_data, check_key, check_positive, is_traced
+from mixtures._checks import (
+    as_rows,
+    as_tolerance,
+    check_callback,
+    check_choice,
+    check_count,
+    check_data,
+    check_flag,
+    check_key,
+    check_type,
+    is_traced,
+)
 from mixtures._drivers import OnProgress
 from mixtures._kernel import CENTRED, Rows
 from mixtures._status import Status
@@ -18,9 +29,9 @@ from mixtures.em.account import Starts, collapses, explain_collapses, explain_em
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
-from mixtures.model import Mixture
+from mixtures.model import Mixture, check_model
 from mixtures.priors import Conjugate
-from mixtures.starts import starting_params
+from mixtures.starts import METHODS, starting_params
 
 _OBJECTIVES = {"map": "posterior density", "ml": "likelihood"}
 _CLEARLY = 1e-3  # nats
@@ -145,11 +156,14 @@ def fit_em(
     RuntimeError
         Only with ``throw=True``.
     """
+    check_model(model)
     check_key(key)
+    check_flag("throw", throw)
+    check_callback("on_progress", on_progress)
     check_choice("objective", objective, tuple(_OBJECTIVES))
     num_starts, max_steps = _count_starts(start, num_starts), check_count("max_steps", max_steps)
-    check_positive("atol", atol)
     rows_of_x = as_rows(x)
+    tolerance, limit = as_tolerance("atol", atol, rows_of_x.dtype), jnp.int32(max_steps)
     check_data(rows_of_x, model.num_components, missing_allowed=True)
     few = num_starts * rows_of_x.shape[0] * model.num_components < _FEW_ENOUGH
     default = num_starts if few else max(8, num_starts // 16)
@@ -158,7 +172,6 @@ def fit_em(
         _refuse_unbounded_weights(model)
     target = model if objective == "map" else model.without_prior()
 
-    tolerance, limit = jnp.asarray(atol, rows_of_x.dtype), jnp.int32(max_steps)
     traced = is_traced(model, x, key, tolerance, weights)
     if traced and throw:
         raise ValueError("throw=True is not available inside a transformation; look at .status instead.")
@@ -189,7 +202,26 @@ def fit_em(
 def _count_starts(start: str | AbstractParams, num_starts: int) -> int:
     if isinstance(start, AbstractParams):
         return start.weights.shape[0] if start.weights.ndim > 1 else 1
+    check_choice("start", start, METHODS)
     return check_count("num_starts", num_starts)
+
+
+def check_fit(model: Mixture, fit: EMFit, x: Float[Array, "N D"]) -> None:
+    """Refuse what is not a fit of this mixture to data with so many features.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    check_model(model)
+    check_type("fit", fit, EMFit, "an EM fit, from mx.fit_em")
+    found, wanted = model.family.locations(fit.params).shape[-2:], (model.num_components, x.shape[1])
+    if found != wanted:
+        raise ValueError(
+            f"fit must be of this model and these data: it has {found[0]} components in {found[1]} dimensions, "
+            f"not {wanted[0]} in {wanted[1]}."
+        )
 
 
 def _refuse_unbounded_weights(model: Mixture) -> None:

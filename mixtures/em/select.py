@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Key, Real
 
 from mixtures._checks import as_rows, check_choice, check_count, check_key
-from mixtures.em.fit import EMFit, fit_em
+from mixtures.em.fit import EMFit, check_fit, fit_em
 from mixtures.families import Gaussian
 from mixtures.model import Mixture
 
@@ -95,6 +95,7 @@ def criteria(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> Candidat
         The data that were fitted, (N,) or (N, D).
     """
     rows = as_rows(x)
+    check_fit(model, fit, rows)
     num_rows, df = len(rows), model.num_parameters(rows.shape[1])
     twice = 2 * float(fit.log_likelihood) if fit.status.is_estimate else math.nan
     bic = twice - df * math.log(num_rows)

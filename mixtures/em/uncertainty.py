@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Real
 
-from mixtures._checks import check_choice, check_share
+from mixtures._checks import as_rows, check_choice, check_share
 from mixtures._kernel import Rows
 from mixtures.coordinates import Coordinates, hessian
-from mixtures.em.fit import EMFit
+from mixtures.em.fit import EMFit, check_fit
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
@@ -124,9 +124,11 @@ def standard_errors(
     ValueError
         If an argument is wrong.
     """
+    rows_of_x = as_rows(x)
+    check_fit(model, fit, rows_of_x)
     check_choice("kind", kind, KINDS)
     target = model if fit.objective == "map" else model.without_prior()
-    return _standard_errors(target, fit, target.prepare(x, 1, weights, labels), kind)
+    return _standard_errors(target, fit, target.prepare(rows_of_x, 1, weights, labels), kind)
 
 
 @eqx.filter_jit

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from numpyro.distributions import constraints
 
 from mixtures import _kernel
-from mixtures._checks import check_choice
+from mixtures._checks import check_choice, shown
 from mixtures._kernel import CENTRED, PRODUCTS, SQUARES, Form, Frame, Groups, Quadratics, Rows, Sums
 from mixtures.families.base import AbstractFamily, AbstractParams, FreeEstimate
 from mixtures.families.covariances import (
@@ -80,10 +80,10 @@ class Gaussian(AbstractFamily):
 
     def __init__(self, covariance: str = "full"):
         """Take the name of a model, or its code."""
-        if covariance not in COVARIANCE_MODELS and covariance not in BY_CODE:
+        if not isinstance(covariance, str) or covariance not in {*COVARIANCE_MODELS, *BY_CODE}:
             raise ValueError(
                 f"covariance must be one of {', '.join(COVARIANCE_MODELS)}, or a code from EII to VVV; "
-                f"got {covariance!r}."
+                f"got {shown(covariance)}."
             )
         self.covariance = covariance if covariance in COVARIANCE_MODELS else BY_CODE[covariance].name
 
