@@ -23,15 +23,10 @@ def is_traced(*values) -> bool:
 
 def as_rows(x) -> Float[Array, "N D"]:
     """Data of shape (N,) or (N, D) as an (N, D) array in JAX's default precision."""
-    try:
-        x = jnp.asarray(x)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"x must be an array of numbers, got {shown(x)}.") from error
-    if not jnp.issubdtype(x.dtype, jnp.number) or jnp.issubdtype(x.dtype, jnp.complexfloating):
-        raise ValueError(f"x must hold real numbers, got dtype {x.dtype}.")
+    x = as_float("x", x)
     if x.ndim not in (1, 2) or x.size == 0:
         raise ValueError(f"x must have shape (N,) or (N, D) with at least one row, got shape {x.shape}.")
-    x = _with_automatic_sharding(x.astype(float))
+    x = _with_automatic_sharding(x)
     return x[:, None] if x.ndim == 1 else x
 
 
@@ -105,21 +100,23 @@ def _count_distinct(x: Float[Array, "N D"]) -> Int[Array, ""]:
 
 
 def as_float(name: str, value) -> Float[Array, "..."]:
-    """A number, or an array of numbers, as an array."""
+    """Real numbers as an array in JAX's default precision."""
+    if isinstance(value, np.ndarray) and np.issubdtype(value.dtype, np.integer):
+        value = value.astype(float)  # JAX's default integers may be narrower than these
     try:
-        return jnp.asarray(value, float)
+        array = jnp.asarray(value)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be a number or an array of numbers, got {shown(value)}.") from error
+        raise ValueError(f"{name} must be an array of numbers, got {shown(value)}.") from error
+    if not jnp.issubdtype(array.dtype, jnp.number) or jnp.issubdtype(array.dtype, jnp.complexfloating):
+        raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}.")
+    return array.astype(float)
 
 
 def as_weights(weights, num_rows: int) -> Float[Array, " N"] | None:
     """Row weights as an array: one positive, finite number for each row."""
     if weights is None:
         return None
-    try:
-        weights = jnp.asarray(weights, float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"weights must be an array of numbers, got {shown(weights)}.") from error
+    weights = as_float("weights", weights)
     if weights.shape != (num_rows,):
         raise ValueError(f"weights must have shape ({num_rows},), one for each row; got shape {weights.shape}.")
     if not is_traced(weights):

@@ -82,7 +82,7 @@ CASES = {
     "dof": (lambda: mx.priors.Conjugate([0.0, 0.0], jnp.eye(2), 1.0), "dof must exceed D − 1"),
     "not a number": (
         lambda: mx.priors.Conjugate("zero", [[1.0]], 3.0),
-        "mean must be a number or an array of numbers, got 'zero'",
+        "mean must be an array of numbers, got 'zero'",
     ),
     "not a distribution": (lambda: independent(mean=0.0), "mean must be a numpyro Distribution, got float"),
     "both": (lambda: independent(covariance=HALF), "exactly one of scale"),
