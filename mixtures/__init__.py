@@ -19,6 +19,7 @@ from mixtures.compare import Comparison, compare, compare_fits
 from mixtures.data import Data, read_data
 from mixtures.em.bootstrap import Bootstrap, bootstrap
 from mixtures.em.fit import EMFit, fit_em
+from mixtures.em.ridge import FloorProfile, floor_profile
 from mixtures.em.select import Selection, criteria, select
 from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.families import Gaussian, GaussianParams
@@ -29,6 +30,7 @@ __all__ = [
     "Comparison",
     "Data",
     "EMFit",
+    "FloorProfile",
     "Gaussian",
     "GaussianParams",
     "Mixture",
@@ -44,6 +46,7 @@ __all__ = [
     "fit_em",
     "fit_nuts",
     "fit_vi",
+    "floor_profile",
     "numpyro_model",
     "priors",
     "read_data",

@@ -106,6 +106,10 @@ class AbstractFamily(eqx.Module):
         """Each component's smallest (conditional) variance, as a fraction of the data's; 0 is collapse."""
 
     @abc.abstractmethod
+    def least_variances(self, params: AbstractParams, frame: Frame) -> Float[Array, " K"]:
+        """Each component's smallest variance in any direction, as a fraction of the data's; what a floor bounds."""
+
+    @abc.abstractmethod
     def start_at(
         self, centres: Float[Array, "K D"], widths: Float[Array, " K"], x: Float[Array, "N D"]
     ) -> AbstractParams:
