@@ -19,6 +19,7 @@ from mixtures.compare import Comparison, compare, compare_fits
 from mixtures.data import Data, read_data
 from mixtures.em.bootstrap import Bootstrap, bootstrap
 from mixtures.em.fit import EMFit, fit_em
+from mixtures.em.ridge import FloorProfile, floor_profile
 from mixtures.em.select import Selection, criteria, select
 from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.families import Gaussian, GaussianParams, GaussianWithNoise
@@ -30,6 +31,7 @@ __all__ = [
     "Comparison",
     "Data",
     "EMFit",
+    "FloorProfile",
     "Gaussian",
     "GaussianParams",
     "GaussianWithNoise",
@@ -46,6 +48,7 @@ __all__ = [
     "fit_em",
     "fit_nuts",
     "fit_vi",
+    "floor_profile",
     "fold_duplicates",
     "numpyro_model",
     "priors",

@@ -169,6 +169,8 @@ PUBLIC = {
     "standard_errors": AFTER | {"kind": "choice", "weights": "rows", "labels": "rows"},
     "bootstrap": AFTER | {"key": "key", "kind": "choice", "num_replicates": "count", "atol": "tolerance"},
     "criteria": AFTER,
+    "floor_profile": {"model": "model", "x": "x", "key": "key", "num_starts": "count", "floors": "number or none"}
+    | {"weights": "rows", "labels": "rows"},
     "fold_duplicates": {"x": "x", "weights": "rows"},
     "sample": {"num_rows": "count"},
     "interval": {"level": "share"},

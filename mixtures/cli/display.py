@@ -86,20 +86,16 @@ class Stages:
 
 def show_setting(console: Console, data: "Data", model: "Mixture") -> None:
     """Say what will be fitted to what."""
+    from mixtures.report.model_words import prior_words
+
     columns = ("column " if len(data.columns) == 1 else "columns ") + ", ".join(data.columns)
     console.print(Text(f"{data.source}: {len(data.values)} rows, {columns}", style="bold"))
     for note in data.notes:
         console.print(Text(f"Note: {note}", style="yellow"))
-    family, prior = type(model.family).__name__, model.prior.describe()
+    family = type(model.family).__name__
     covariance = getattr(model.family, "covariance", "")
     components = f"{model.num_components} component{'s' if model.num_components > 1 else ''}"
-    console.print(Text(f"Model: {family} mixture of {components}, {covariance} covariance, {_say_prior(prior)}"))
-
-
-def _say_prior(prior: dict[str, object]) -> str:
-    if prior["name"] == "conjugate":
-        return "default conjugate prior scaled to the data"
-    return "prior " + ", ".join(f"{site} ~ {distribution}" for site, distribution in prior.items() if site != "name")
+    console.print(Text(f"Model: {family} mixture of {components}, {covariance} covariance, {prior_words(model, data)}"))
 
 
 def show_comparison(console: Console, result: "Comparison") -> None:
@@ -121,6 +117,8 @@ def show_comparison(console: Console, result: "Comparison") -> None:
     _print_table(console, columns, rows)
     for name, fit in (("ml", result.ml), ("map", result.map)):
         _print_item(console, _OBJECTIVES[name], _say_log_likelihood(fit), fit.reason)
+        if name == "ml" and result.floor_profile is not None:
+            _print_item(console, "Variance floors", result.floor_profile.sentences[0])
     _print_item(console, "VI", result.vi.reason)
     _print_item(console, "NUTS", result.nuts.reason)
     style = _STYLES.get(result.verdict.level, "bold yellow")

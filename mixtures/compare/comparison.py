@@ -21,6 +21,7 @@ from mixtures.compare.partitions import Clustering, clustering
 from mixtures.compare.verdict import Verdict, judge
 from mixtures.data import Data, as_data
 from mixtures.em.fit import EMFit, fit_em
+from mixtures.em.ridge import FloorProfile, floor_profile, refusal
 from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.model import Mixture
 
@@ -31,6 +32,7 @@ OnStage = Callable[[str], OnProgress | None]
 class Comparison:
     """EM (maximum likelihood and MAP), VI and NUTS on the same data, with their agreement and a verdict.
 
+    `floor_profile` is there where the likelihood was seen to be unbounded and the covariance model can be profiled.
     `timings` are seconds by stage, compilation included; `settings` the key and counts the engines were run with.
     """
 
@@ -47,6 +49,7 @@ class Comparison:
     verdict: Verdict
     timings: dict[str, float]
     settings: dict[str, object]
+    floor_profile: FloorProfile | None = None
 
     def save(self, folder: str | Path) -> Path:
         """Write report.html, report.json and posterior.nc to `folder`, whole or not at all.
@@ -109,11 +112,15 @@ def compare(
     for name, count in counts.items():
         check_count(name, count)
     data = as_data(x)
-    keys = jax.random.split(key, 5)
+    keys = jax.random.split(key, 6)
     clock = _Clock(on_stage)
     values = jax.numpy.asarray(data.values)
     with clock.stage("EM, maximum likelihood") as progress:
         ml = fit_em(model, values, key=keys[0], objective="ml", num_starts=num_starts, on_progress=progress)
+    profile = None
+    if bool(ml.unbounded) and not refusal(model, values.shape[1]):
+        with clock.stage("EM under variance floors"):
+            profile = floor_profile(model, values, key=keys[5], fit=ml)
     with clock.stage("EM, MAP") as progress:
         best = fit_em(model, values, key=keys[1], objective="map", num_starts=num_starts, on_progress=progress)
     reference = best.params if best.status.is_estimate else None
@@ -137,7 +144,7 @@ def compare(
         "guide": guide,
         **counts,
     }
-    return replace(result, timings=clock.seconds, settings=settings)
+    return replace(result, timings=clock.seconds, settings=settings, floor_profile=profile)
 
 
 def compare_fits(

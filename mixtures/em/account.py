@@ -1,6 +1,7 @@
 """What became of each start of EM, and how to say it."""
 
 from collections import Counter
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,6 +14,15 @@ from mixtures._status import Status
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
+
+_SAME_MODE = 1e-3  # nats between starts that found the same mode
+
+
+class Mode(NamedTuple):
+    """A distinct interior maximum, and how many starts converged to it."""
+
+    objective: float
+    hits: int
 
 
 class Starts(eqx.Module):
@@ -43,6 +53,37 @@ def collapses(model: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMStat
         return place, row, x[row], ties
 
     return jax.lax.map(one, states)
+
+
+def modes(starts: Starts) -> tuple[Mode, ...]:
+    """The distinct interior maxima that concrete starts converged to, best first.
+
+    Starts that stalled, were cut short or left behind did not reach a maximum, and are none.
+    """
+    converged = np.asarray(starts.objective)[np.asarray(starts.status) == Status.CONVERGED]
+    heights = np.sort(converged)[::-1]
+    groups = np.split(heights, np.flatnonzero(-np.diff(heights) > _SAME_MODE) + 1)
+    return tuple(Mode(float(group[0]), len(group)) for group in groups if len(group))
+
+
+_ENDS = {
+    Status.COLLAPSED: "collapsed",
+    Status.MAX_STEPS: "stopped at the step limit",
+    Status.STALLED: "stalled in rounding error",
+    Status.EMPTY: "lost a component",
+    Status.NON_FINITE: "became NaN or infinite",
+    Status.DROPPED: "left behind by better ones, and never converged",
+}
+
+
+def explain_ends(starts: Starts) -> str:
+    """How many starts ended in which way."""
+    counts, found = Counter(np.asarray(starts.status).tolist()), len(modes(starts))
+    converged = f"{counts[Status.CONVERGED]} converged" + (
+        f", to {found} distinct maxim{'um' if found == 1 else 'a'}" if found else ""
+    )
+    others = [f"{counts[status]} {words}" for status, words in _ENDS.items() if counts[status]]
+    return f"Of {starts.status.shape[-1]} starts {'; '.join([converged, *others])}."
 
 
 def explain_collapses(starts: Starts) -> list[str]:

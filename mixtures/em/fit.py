@@ -25,7 +25,7 @@ from mixtures._drivers import OnProgress
 from mixtures._kernel import CENTRED, Rows
 from mixtures._status import Status
 from mixtures.em import race
-from mixtures.em.account import Starts, collapses, explain_collapses, explain_empty
+from mixtures.em.account import Mode, Starts, collapses, explain_collapses, explain_empty, modes
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
@@ -72,6 +72,12 @@ class EMFit(eqx.Module):
         return self.collapsed_starts > 0
 
     @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The distinct interior maxima found, best first; for one concrete fit."""
+        assert _is_concrete_scalar(self.status_code), "modes need one concrete fit"
+        return modes(self.starts)
+
+    @property
     def summary(self) -> str:
         """The outcome in a sentence or two: the status, and the share of starts that collapsed."""
         assert _is_concrete_scalar(self.status_code), "summary needs one concrete fit"
@@ -81,7 +87,8 @@ class EMFit(eqx.Module):
         run = f"{total} starts" + (" run to their end" if dropped else "")
         share = f" {collapsed} of {run} ({collapsed / total:.0%}) collapsed." if collapsed else ""
         failed = int(np.isin(self.starts.status, (Status.EMPTY, Status.NON_FINITE, Status.STALLED)).sum())
-        return message + share + (f" {failed} more failed numerically." if failed else "")
+        left = f" {dropped} more were left behind by better ones, and never converged." if dropped else ""
+        return message + share + (f" {failed} more failed numerically." if failed else "") + left
 
     @property
     def reason(self) -> str:

@@ -62,6 +62,11 @@ def short_runs(
     return states
 
 
+def run(model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""]) -> EMState:
+    """Accelerated EM from every start, until it has ended or taken `limit` E-steps."""
+    return _advance(accelerate, model, rows, states, atol, limit)
+
+
 @eqx.filter_jit
 def finals(
     model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""], num_finalists: int

@@ -123,6 +123,10 @@ class AbstractFamily(eqx.Module):
         """Each component's smallest (conditional) variance, as a fraction of the data's; 0 is collapse."""
 
     @abc.abstractmethod
+    def least_variances(self, params: AbstractParams, frame: Frame) -> Float[Array, " K"]:
+        """Each component's smallest variance in any direction, as a fraction of the data's; what a floor bounds."""
+
+    @abc.abstractmethod
     def start(
         self, weights: Float[Array, " K"], means: Float[Array, "K D"], covariances: Float[Array, "K D D"]
     ) -> AbstractParams:

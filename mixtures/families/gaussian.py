@@ -35,6 +35,7 @@ from mixtures.families.moments import (
     squared,
 )
 from mixtures.priors import AbstractPrior, Conjugate, Decomposed, Flat, Layout, Slot
+from mixtures.priors.floor import Floor
 
 _MANY_FEATURES = 64  # from which squared deviations cost no more than the cross products of the features; measured
 
@@ -274,12 +275,15 @@ class Gaussian(AbstractFamily):
         """The mode of (weights, means, covariances) given expected statistics, for no prior and the conjugate one.
 
         μ_k = (n_k ȳ_k + κ m)/(n_k + κ);  Σ_k = [Λ + S_k + κ (μ_k − m)(μ_k − m)ᵀ]/(ν + n_k + D + 2) with S_k about μ_k
-        (Fraley and Raftery 2007, table 2; models that share pool numerator and denominator).
+        (Fraley and Raftery 2007, table 2; models that share pool numerator and denominator). Under a floor no principal
+        variance is below it.
         """
         params, counts = cast(GaussianParams, params), moments.counts
         if isinstance(prior, Flat):
             weights, means = moments.claims, fixed.keep("means", moments.means)
             spread = self.model.maximise(moments.about(means), counts, params.spread)
+            if isinstance(prior, Floor) and isinstance(self.model, ConjugateModel):
+                spread = self.model.widen(spread, prior.least, prior.scale)
         elif isinstance(prior, Conjugate) and isinstance(self.model, ConjugateModel):
             kappa = prior.shrinkage
             means = (counts[:, None] * moments.means + kappa * prior.mean) / (counts + kappa)[:, None]
@@ -307,6 +311,13 @@ class Gaussian(AbstractFamily):
         # A squared Cholesky pivot is a conditional variance: it vanishes exactly when the matrix turns singular.
         pivots = jnp.diagonal(jnp.linalg.cholesky(dense), axis1=-2, axis2=-1)
         return jnp.min(jnp.nan_to_num(pivots**2, nan=0.0), axis=-1)
+
+    def least_variances(self, params: AbstractParams, frame: Frame) -> Float[Array, " K"]:
+        """Smallest principal variance, in the frame's units."""
+        params = cast(GaussianParams, params)
+        if self.model.cross_products and params.means.shape[-1] > 1:
+            return jnp.linalg.eigvalsh(self._standard_covariance(params, frame))[:, 0]
+        return jnp.min(params.variances / frame.scale**2, axis=-1)
 
     def start(
         self, weights: Float[Array, " K"], means: Float[Array, "K D"], covariances: Float[Array, "K D D"]

@@ -19,16 +19,18 @@ from mixtures.compare.comparison import Comparison
 from mixtures.compare.densities import Density
 from mixtures.compare.partitions import Clustering
 from mixtures.data import Data
-from mixtures.em.fit import EMFit, Starts
+from mixtures.em.account import explain_ends
+from mixtures.em.fit import EMFit
+from mixtures.em.ridge import refusal
 from mixtures.em.uncertainty import StandardErrors
 from mixtures.model import Mixture
+from mixtures.report.model_words import has_default_prior
 from mixtures.report.plain import plain
 
 SCHEMA = 1
 _MOST_TIES = 100
 _MOST_MODES = 100
 _MOST_ROWS = 400  # rows whose responsibilities are written out
-_SAME_MODE = 1e-3  # nats between starts that found the same mode
 # What a row of the agreement table may still say when chains disagree.
 _WITHOUT_NUTS = {"parameter", "map", "se", "vi_mean", "vi_sd", "map_interval", "vi_interval", "rhat", "ess"}
 _PACKAGES = ("jax", "numpyro", "arviz", "numpy", "scipy")
@@ -46,7 +48,7 @@ def content(comparison: Comparison) -> dict:
         "data": data_content(c.data),
         "model": model_content(c.model, c.data),
         "fits": {
-            "ml": em_content(c.model, c.ml),
+            "ml": em_content(c.model, c.ml) | _floor_profile(c),
             "map": em_content(c.model, c.map) | errors_content(c.standard_errors),
             "vi": _vi(c.vi),
             "nuts": _nuts(c.nuts),
@@ -92,6 +94,7 @@ def model_content(model: Mixture, data: Data) -> dict:
         "num_components": model.num_components,
         "num_parameters": model.num_parameters(len(data.columns)),
         "prior": model.prior.describe(),
+        "prior_is_default": has_default_prior(model, data),
     }
 
 
@@ -106,21 +109,41 @@ def em_content(model: Mixture, fit: EMFit) -> dict:
         "log_joint": float(fit.log_joint),
         "num_steps": int(fit.num_steps),
         "estimates": model.family.estimates(fit.params) if np.isfinite(fit.log_likelihood) else None,
-        "starts": _starts(fit.starts),
+        "starts": _starts(fit),
     }
 
 
-def _starts(starts: Starts) -> dict:
+def _starts(fit: EMFit) -> dict:
     """What became of the starts, and the distinct interior maxima they found, best first."""
-    status = np.asarray(starts.status)
-    interior = np.isin(status, (Status.CONVERGED, Status.STALLED, Status.MAX_STEPS))
-    objectives = np.sort(np.asarray(starts.objective)[interior])[::-1]
-    groups = np.split(objectives, np.flatnonzero(-np.diff(objectives) > _SAME_MODE) + 1)
+    statuses = Counter(np.asarray(fit.starts.status).tolist())
     return {
-        "count": len(status),
-        "statuses": {Status(code).label: hits for code, hits in Counter(status.tolist()).most_common()},
-        "modes": [{"objective": g[0], "hits": len(g)} for g in groups[:_MOST_MODES] if len(g)],
+        "count": fit.starts.status.shape[-1],
+        "statuses": {Status(code).label: hits for code, hits in statuses.most_common()},
+        "modes": [mode._asdict() for mode in fit.modes[:_MOST_MODES]],
+        "words": explain_ends(fit.starts),
     }
+
+
+def _floor_profile(c: Comparison) -> dict:
+    """The log-likelihood against a floor under variances, where the likelihood was seen to be unbounded.
+
+    Floors and variances are fractions of the data's variance. ``floor_profile_reason`` says why a profile that would be
+    of use is missing.
+    """
+    profile = c.floor_profile
+    if profile is None:
+        why = refusal(c.model, len(c.data.columns)) if c.ml.unbounded else ""
+        return {"floor_profile": None, "floor_profile_reason": why or None}
+    names = ("floors", "log_likelihood", "least_variance", "converged", "interior", "interior_variance")
+    value = {name: np.asarray(getattr(profile, name)) for name in names}
+    value |= {
+        "crossing": profile.crossing,
+        "plateau": None if profile.plateau is None else profile.plateau._asdict(),
+        "other_plateaus": [plateau._asdict() for plateau in profile.other_plateaus],
+        "nats_per_decade": profile.per_decade,
+        "sentences": profile.sentences,
+    }
+    return {"floor_profile": value, "floor_profile_reason": None}
 
 
 def errors_content(errors: StandardErrors) -> dict:

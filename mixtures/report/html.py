@@ -6,10 +6,12 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mixtures._status import Status
 from mixtures.bayes.nuts import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.bayes.vi import MAX_KHAT
 from mixtures.compare import verdict
 from mixtures.compare.comparison import Comparison
+from mixtures.report.model_words import covariance_words
 from mixtures.report.plots import pictures
 from mixtures.report.words import (
     GOOD_KHAT,
@@ -54,12 +56,6 @@ _HEADLINES = {
         "bad", "Nothing can be concluded", "Conclude nothing yet: mend what is listed first, and run again."
     ),
 }
-_COVARIANCES = {
-    "full": "Every component has its own covariance matrix.",
-    "diagonal": "Every component has its own variances; features are independent within a component.",
-    "tied": "All components share one covariance matrix.",
-    "spherical": "Every component has one variance, the same for all features.",
-}
 _GUIDES = {
     "full_rank": "The posterior is approximated by a normal distribution with a full covariance, "
     "in unconstrained coordinates.",
@@ -86,14 +82,11 @@ def _view(value: dict, comparison: Comparison) -> dict:
     """What the template shows besides the content itself: words, and tables in the order they are read."""
     fits, model = value["fits"], value["model"]
     elbos = [e for e in fits["vi"]["start_elbos"] if e is not None]
-    one_dimensional = len(value["data"]["columns"]) == 1
     return {
         "headline": _HEADLINES[value["verdict"]["level"]],
         "ml_box": _ml_box(fits["ml"]),
         "family_words": "normal distributions" if model["family"] == "gaussian" else f"{model['family']} components",
-        "covariance_words": "Every component has its own variance."
-        if one_dimensional and model["covariance"] != "tied"
-        else _COVARIANCES.get(model["covariance"], ""),
+        "covariance_words": covariance_words(model["covariance"], len(value["data"]["columns"])),
         "guide_words": _GUIDES.get(fits["vi"]["guide"], f"Guide: {fits['vi']['guide']}."),
         "start_elbos": {"min": min(elbos, default=None), "max": max(elbos, default=None)},
         "khat": {"tone": _khat_tone(fits["vi"]["khat"]), "words": trust_khat(fits["vi"]["khat"])},
@@ -152,15 +145,16 @@ def _engine(key: str, name: str, source: dict, tone: str, word: str, why: str) -
 def _trust_ml(ml: dict) -> tuple[str, str, str]:
     if ml["estimates"] is None:
         return "bad", "Not at all:", "no interior maximum was found."
+    if ml["status"] not in ("converged", "interior"):
+        return "bad", "Not yet:", ml["reason"]
     if ml["unbounded"]:
-        share = percent(ml["collapsed_starts"] / ml["starts"]["count"])
+        ended = ml["starts"]["count"] - ml["starts"]["statuses"].get(Status.DROPPED.label, 0)
+        share = percent(ml["collapsed_starts"] / ended)
         return (
             "fair",
             "As a local maximum:",
-            f"the likelihood is unbounded, and {share} of the starts climbed to infinity.",
+            f"the likelihood is unbounded, and {share} of the starts run to their end climbed to infinity.",
         )
-    if ml["status"] != "converged":
-        return "bad", "Not yet:", ml["reason"]
     return "good", "As a local maximum:", "no start collapsed (with free variances no global one exists in theory)."
 
 
@@ -169,7 +163,9 @@ def _trust_map(best: dict) -> tuple[str, str, str]:
         return "bad", "Not at all:", best["reason"]
     if best["unbounded"]:
         return "bad", "As a local mode only:", "the posterior density is unbounded under this prior."
+    dropped = best["starts"]["statuses"].get(Status.DROPPED.label, 0)
     found = f"{best['starts']['modes'][0]['hits']} of {best['starts']['count']} starts found this mode"
+    found += f" ({dropped} were left behind by better ones, and never converged)" if dropped else ""
     if best["standard_errors"] is None:
         return "fair", "As a point:", f"{found}, but it has no standard errors."
     return "good", "As a mode:", f"{found}."

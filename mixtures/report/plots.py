@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from mixtures.compare.comparison import Comparison
-from mixtures.report import plots_chains, plots_data, plots_fits
+from mixtures.report import plots_chains, plots_data, plots_fits, plots_floors
 from mixtures.report.svg import Drawing, drawing_style, to_svg
 from mixtures.report.words import short
 
@@ -33,6 +33,8 @@ def pictures(value: dict, comparison: Comparison) -> dict[str, Picture]:
         plots_chains.ranks(value, comparison),
         plots_fits.starts(value),
     ]
+    if value["fits"]["ml"]["floor_profile"] is not None:
+        drawings.append(plots_floors.floors(value))
     if value["clustering"]["responsibilities"]["map"] or value["clustering"]["responsibilities"]["nuts"]:
         drawings.append(plots_data.responsibilities(value, comparison))
     with drawing_style():

@@ -1,6 +1,7 @@
 """Figures of the fits: intervals of all engines side by side, and what became of EM's starts."""
 
 import math
+from collections import Counter
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -124,14 +125,17 @@ def _intervals_alt(rows: Rows) -> str:
 def starts(value: dict) -> Drawing:
     """Objectives that EM's starts ended in, with collapsed starts apart: their objective has no meaning."""
     fits = {"Maximum likelihood: log-likelihood": value["fits"]["ml"], "MAP: log joint": value["fits"]["map"]}
+    lost = [_lost_starts(fit) for fit in fits.values()]
 
     def draw(width: int) -> Figure:
         figure = new_figure(width, 380)
-        axes = figure.subplots(2, 2, squeeze=False, width_ratios=[5, 1] if width > 500 else [3, 1], sharey="row")
-        for (interior, lost), (title, fit) in zip(axes, fits.items(), strict=True):
+        room = max(map(len, lost))
+        axes = figure.subplots(2, 2, squeeze=False, width_ratios=[5 if width > 500 else 3, room], sharey="row")
+        for (interior, apart), (title, fit), bars in zip(axes, fits.items(), lost, strict=True):
             _modes(interior, fit["starts"]["modes"])
             interior.set_title(title)
-            _lost(lost, fit)
+            _lost(apart, bars)
+            interior.set_ylim(0, 1.15 * max(1, *bars.values(), *(mode["hits"] for mode in fit["starts"]["modes"])))
         return figure
 
     return Drawing("starts", _starts_alt(value), draw)
@@ -156,17 +160,20 @@ def _modes(ax: Axes, modes: list[dict]) -> None:
             xytext=(9 if left else -9, 0), textcoords="offset points", ha="left" if left else "right", fontsize=11,
         )  # fmt: skip
     ax.set_xlim(at[-1] - 0.1 * span, at[0] + 0.06 * span)
-    ax.set_ylim(0, max(hits) * 1.15)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.set_ylabel("starts")
     ax.grid(axis="y", color=GRID)
 
 
-def _lost(ax: Axes, fit: dict) -> None:
-    collapsed, interior = fit["collapsed_starts"], sum(m["hits"] for m in fit["starts"]["modes"])
-    failed = fit["starts"]["count"] - collapsed - interior
-    bars = {"climbed\nto infinity": collapsed} | ({"failed": failed} if failed > 0 else {})
+def _lost_starts(fit: dict) -> dict[str, int]:
+    """How many starts reached no maximum: those that collapsed, and where there are any, the others."""
+    counts = Counter(fit["starts"]["statuses"])
+    others = counts.total() - counts["collapsed"] - counts["converged"]
+    return {"climbed\nto infinity": counts["collapsed"]} | ({"did not\nconverge": others} if others else {})
+
+
+def _lost(ax: Axes, bars: dict[str, int]) -> None:
     for place, hits in enumerate(bars.values()):
         ax.bar(place, hits, width=0.5, color=BAD, alpha=0.75)
         ax.text(place, hits, f" {hits}", ha="center", va="bottom", color=INK if hits else MUTED, fontsize=11)
@@ -183,6 +190,6 @@ def _starts_alt(value: dict) -> str:
         parts.append(
             f"{name}, {fit['starts']['count']} starts: "
             + (f"best maxima {', '.join(found)}" if found else "no interior maximum")
-            + f"; {fit['collapsed_starts']} climbed to infinity."
+            + f". {fit['starts']['words']}"
         )
     return " ".join(parts)

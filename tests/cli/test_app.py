@@ -124,6 +124,14 @@ def test_prior_reaches_the_model(run, engines):
     assert "mean ~ Normal(loc=40, scale=10)" in " ".join(output.split())
 
 
+def test_the_default_prior_is_called_so(run, engines):
+    _, output, _ = run("compare", SERIES, "-k", "3")
+    assert "default conjugate prior scaled to the data" in " ".join(output.split())
+    Path("plane.csv").write_text("a,b\n" + "\n".join(f"{i},{i * i % 7}" for i in range(20)))
+    _, output, _ = run("compare", "plane.csv", "--covariance", "VEV")
+    assert "default prior on volumes, shapes and orientations, scaled to the data" in " ".join(output.split())
+
+
 def test_notes_on_the_data_are_printed(run, engines):
     Path("a.csv").write_text("name,y\na,1\nb,2\nc,\nd,5\n")
     _, output, _ = run("compare", "a.csv", "--drop-missing")

@@ -11,6 +11,7 @@ from mixtures import Status
 from mixtures.coordinates import Coordinates
 from mixtures.em import accelerate, newton, race
 from mixtures.em import step as em_step
+from mixtures.em.account import Starts, explain_ends, modes
 from mixtures.starts import random_starts
 
 KEY = jax.random.key(0)
@@ -93,3 +94,26 @@ def test_a_race_drops_starts_and_keeps_the_best(overlapping):
         >= np.max(height[status == Status.DROPPED])
     )
     assert few.status.is_estimate
+    assert f"{(status == Status.DROPPED).sum()} more were left behind by better ones" in few.summary
+    assert sum(mode.hits for mode in few.modes) == (status == Status.CONVERGED).sum()
+    assert few.modes[0].objective == float(few.log_likelihood)
+
+
+def test_modes_are_distinct_maxima_of_converged_starts():
+    ends = [
+        (-5.0, Status.CONVERGED),
+        (-5.0004, Status.CONVERGED),
+        (-4.0, Status.MAX_STEPS),
+        (-5.1, Status.CONVERGED),
+        (9.0, Status.COLLAPSED),
+        (-4.5, Status.DROPPED),
+        (-4.5, Status.STALLED),
+    ]
+    objective, status = (np.array(part) for part in zip(*ends, strict=True))
+    nothing = jnp.zeros(len(ends), int)
+    starts = Starts(jnp.asarray(objective), jnp.asarray(status), nothing, nothing, nothing, nothing[:, None], nothing)
+    assert modes(starts) == ((-5.0, 2), (-5.1, 1))
+    assert explain_ends(starts) == (
+        "Of 7 starts 3 converged, to 2 distinct maxima; 1 collapsed; 1 stopped at the step limit; "
+        "1 stalled in rounding error; 1 left behind by better ones, and never converged."
+    )

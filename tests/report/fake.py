@@ -17,7 +17,9 @@ from mixtures.bayes.vi import VIInfo
 from mixtures.compare import Comparison, compare_fits
 from mixtures.coordinates import Coordinates
 from mixtures.data import Data
-from mixtures.em.fit import EMFit, Starts
+from mixtures.em.account import Starts
+from mixtures.em.fit import EMFit
+from mixtures.em.ridge import FloorProfile
 from mixtures.families import GaussianParams
 from mixtures.labels import Relabelling
 from tests.models import gaussian
@@ -31,7 +33,7 @@ def series() -> Comparison:
     weights, means = [0.17980958, 0.27170752, 0.5484829], [24.81974936, 38.19894977, 44.32402605]
     variances = jnp.array([0.90643677, 11.31520034, 0.32775827])[:, None, None]
     params = gaussian(jnp.array(weights), jnp.array(means)[:, None], variances, "full")
-    return make(datasets.load("timeseries"), params)
+    return replace(make(datasets.load("timeseries"), params), floor_profile=floor_profile())
 
 
 @cache
@@ -44,6 +46,16 @@ def plane() -> Comparison:
     parts = [rng.multivariate_normal(m, s, n) for m, s, n in zip(means, covariances, (40, 25, 30), strict=True)]
     params = gaussian(jnp.array([0.4, 0.3, 0.3]), jnp.asarray(means), jnp.asarray(covariances), "full")
     return make(Data(np.concatenate(parts), ("length", "width"), "plane.csv"), params)
+
+
+def floor_profile() -> FloorProfile:
+    """An interior maximum of −100 whose smallest variance is 1e-2, and a spike on ten rows that passes it at 1e-4."""
+    floors = np.logspace(-8, -1, 29)
+    heights = np.maximum(-100.0 - 50.0 * np.maximum(0.0, np.log(floors / 1e-2)), -100.0 - 5.0 * np.log(floors / 1e-4))
+    interior, variance = jnp.array(-100.0), jnp.array(1e-2)
+    least = np.where((floors > 1e-4) & (floors < 1e-2), 1e-2, floors)
+    settled = jnp.ones(29, bool)
+    return FloorProfile(*map(jnp.asarray, (floors, heights, least)), settled, interior, variance)
 
 
 def make(data: Data, params: GaussianParams) -> Comparison:
@@ -122,6 +134,16 @@ def unconverged(comparison: Comparison) -> Comparison:
     return _again(comparison, nuts=eqx.tree_at(lambda p: p.log_joint, comparison.nuts, log_joint))
 
 
+def raced(comparison: Comparison) -> Comparison:
+    """The same after a race: most starts were left behind, and one each was stopped, stalled and lost a component."""
+    status = np.full(NUM_STARTS, Status.DROPPED)
+    status[:5], status[5:8] = Status.CONVERGED, (Status.MAX_STEPS, Status.STALLED, Status.EMPTY)
+    objective = comparison.map.starts.objective.at[3:5].add(-7.0).at[5:8].add(-20.0)
+    starts = (jnp.asarray(status), objective)
+    best = eqx.tree_at(lambda f: (f.starts.status, f.starts.objective), comparison.map, starts)
+    return _again(comparison, map_fit=best)
+
+
 def degenerate(comparison: Comparison) -> Comparison:
     """The same with every maximum-likelihood start collapsed."""
     nan = jax.tree.map(lambda leaf: leaf * jnp.nan, (comparison.ml.params, jnp.zeros(()), jnp.zeros(())))
@@ -158,4 +180,4 @@ def renamed(comparison: Comparison, *columns: str) -> Comparison:
 
 def _again(c: Comparison, **fits) -> Comparison:
     given = {"ml": c.ml, "map_fit": c.map, "vi": c.vi, "nuts": c.nuts} | fits
-    return compare_fits(c.model, c.data, key=jax.random.key(0), **given)
+    return replace(compare_fits(c.model, c.data, key=jax.random.key(0), **given), floor_profile=c.floor_profile)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,8 @@ CASES = {
     "degenerate": lambda: fake.degenerate(fake.series()),
     "without a MAP": lambda: fake.without_map(fake.series()),
     "without VI": lambda: fake.without_vi(fake.plane()),
+    "raced": lambda: fake.raced(fake.series()),
+    "without a profile": lambda: replace(fake.series(), floor_profile=None),
     "poor VI": lambda: fake.poor_vi(fake.series()),
 }
 
@@ -111,6 +114,33 @@ def test_ties_and_starts_are_counted():
     starts = value["fits"]["ml"]["starts"]
     assert starts["statuses"] == {"converged": 47, "collapsed": 17}
     assert [mode["hits"] for mode in starts["modes"]] == [42, 5]
+    assert starts["words"] == "Of 64 starts 47 converged, to 2 distinct maxima; 17 collapsed."
+
+
+def test_only_converged_starts_found_a_mode():
+    starts = content(fake.raced(fake.series()))["fits"]["map"]["starts"]
+    assert [mode["hits"] for mode in starts["modes"]] == [3, 2]
+    assert starts["modes"][0]["objective"] - starts["modes"][1]["objective"] == pytest.approx(7.0)
+    assert starts["words"] == (
+        "Of 64 starts 5 converged, to 2 distinct maxima; 1 stopped at the step limit; 1 stalled in rounding error; "
+        "1 lost a component; 56 left behind by better ones, and never converged."
+    )
+
+
+def test_the_floor_profile_is_told_whole():
+    ml = content(fake.series())["fits"]["ml"]
+    profile = ml["floor_profile"]
+    assert ml["floor_profile_reason"] is None
+    assert set(profile) == {
+        *("floors", "log_likelihood", "least_variance", "converged", "interior", "interior_variance"),
+        *("crossing", "plateau", "other_plateaus", "nats_per_decade", "sentences"),
+    }
+    assert len(profile["floors"]) == len(profile["log_likelihood"]) == 29
+    # The two branches meet at 1e-4; 0.01 nats above is a factor exp(0.01 / 5) below.
+    assert profile["crossing"] == pytest.approx(1e-4, rel=0.01)
+    assert profile["plateau"] == {"low": profile["crossing"], "high": 1e-2, "log_likelihood": -100.0}
+    assert profile["nats_per_decade"] == pytest.approx(5 * np.log(10))
+    assert profile["other_plateaus"] == []
 
 
 def test_nothing_is_averaged_over_chains_that_disagree():

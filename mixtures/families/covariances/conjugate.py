@@ -93,6 +93,23 @@ class ConjugateModel(CovarianceModel):
         lead = [] if self.tied else ["K"]
         return f"of shape ({', '.join(lead + ['D'] * len(self.block_shape(1)))})"
 
+    def widen(self, spread: Spread, least: Float[Array, ""], scale: Float[Array, " D"]) -> Spread:
+        """The maximiser of the expected log-likelihood with no principal variance below `least`, from that without.
+
+        Variances are measured in units of squared `scale`. In these units −n log|S| − tr(S⁻¹W) is concave in S⁻¹, and
+        for given eigenvalues greatest where S has the axes of W (von Neumann's trace inequality). Along each axis it
+        rises to W's own mean square w/n and falls beyond, so the best eigenvalue allowed is max(w/n, least).
+        """
+        blocks = spread["covariances"]
+        if self.cross_products and blocks.shape[-1] > 1:
+            units = scale[:, None] * scale
+            along, axes = jnp.linalg.eigh(blocks / units)
+            widened = (axes * jnp.maximum(along, least)[..., None, :]) @ jnp.swapaxes(axes, -1, -2) * units
+            return {"covariances": jnp.where(along[..., :1, None] < least, widened, blocks)}
+        # One variance for all features is narrowest where the unit is largest.
+        squared = {"matrix": scale[:, None] ** 2, "variances": scale**2, "variance": jnp.max(scale**2)}[self.block]
+        return {"covariances": jnp.maximum(blocks, least * squared)}
+
     def mode_offset(self, num_components: int, num_features: int) -> int:
         """What the mode of (means, covariances) under the conjugate prior adds to ν and the counts.
 
