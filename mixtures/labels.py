@@ -127,7 +127,8 @@ def _switched_share(permutations: Int[Array, "C S K"]) -> Float[Array, ""]:
         return jnp.max(jnp.bincount(jnp.concatenate([jnp.zeros(1, run.dtype), run]), length=chain.shape[0]))
 
     num_chains, num_draws, _ = permutations.shape
-    return 1.0 - jnp.sum(jax.lax.map(commonest, permutations)) / (num_chains * num_draws)
+    total = num_chains * num_draws
+    return (total - jnp.sum(jax.lax.map(commonest, permutations))) / total
 
 
 def _scan_blocks(add, total, draws, block: int):

@@ -86,16 +86,17 @@ class Stages:
 
 def show_setting(console: Console, data: "Data", model: "Mixture") -> None:
     """Say what will be fitted to what."""
-    from mixtures.report.model_words import prior_words
+    from mixtures.report.model_words import fixed_words, parts_words, prior_words
 
     columns = ("column " if len(data.columns) == 1 else "columns ") + ", ".join(data.columns)
     console.print(Text(f"{data.source}: {len(data.values)} rows, {columns}", style="bold"))
     for note in data.notes:
         console.print(Text(f"Note: {note}", style="yellow"))
-    family = type(model.family).__name__
     covariance = getattr(model.family, "covariance", "")
-    components = f"{model.num_components} component{'s' if model.num_components > 1 else ''}"
-    console.print(Text(f"Model: {family} mixture of {components}, {covariance} covariance, {prior_words(model, data)}"))
+    parts, prior = parts_words(model), prior_words(model, data)
+    console.print(Text(f"Model: {model.family.name.capitalize()} mixture of {parts}, {covariance} covariance, {prior}"))
+    if held := fixed_words(model):
+        console.print(Text(held))
 
 
 def show_comparison(console: Console, result: "Comparison") -> None:

@@ -28,6 +28,7 @@ class FreeEstimate(NamedTuple):
     support: Literal["real", "positive", "unit interval"]
     all_components: bool = False
     all_features: bool = False
+    noise: bool = False
 
 
 class AbstractFamily(eqx.Module):
@@ -35,6 +36,8 @@ class AbstractFamily(eqx.Module):
 
     `sites` are the parameters by name, as the prior and the NumPyro model see them: ``weights`` and the family's own.
     """
+
+    name: eqx.AbstractClassVar[str]  # as a report calls it
 
     @property
     @abc.abstractmethod

@@ -77,6 +77,7 @@ class Gaussian(AbstractFamily):
         If `covariance` names none of these.
     """
 
+    name = "gaussian"
     covariance: str = eqx.field(static=True)
 
     def __init__(self, covariance: str = "full"):

@@ -127,7 +127,7 @@ class GaussianWithNoise(Gaussian):
         """With the weight of noise; a single component then has a weight too."""
         inner = [one for one in super().free_estimates(num_components, columns) if one.key != "weights"]
         weights = [FreeEstimate(f"weights[{k + 1}]", "weights", (k,), "unit interval") for k in range(num_components)]
-        noise = FreeEstimate("weights[noise]", "weights", (num_components,), "unit interval")
+        noise = FreeEstimate("weights[noise]", "weights", (num_components,), "unit interval", noise=True)
         return [*weights, noise, *inner]
 
     def marginal_densities(self, params: AbstractParams, feature: int, grid: Float[Array, " G"]) -> Float[Array, " G"]:

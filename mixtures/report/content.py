@@ -24,7 +24,7 @@ from mixtures.em.fit import EMFit
 from mixtures.em.ridge import refusal
 from mixtures.em.uncertainty import StandardErrors
 from mixtures.model import Mixture
-from mixtures.report.model_words import has_default_prior
+from mixtures.report.model_words import has_default_prior, has_noise
 from mixtures.report.plain import plain
 
 SCHEMA = 1
@@ -89,9 +89,11 @@ def data_content(data: Data) -> dict:
 def model_content(model: Mixture, data: Data) -> dict:
     """The model: family, covariance model, components, and the prior with its numbers."""
     return {
-        "family": type(model.family).__name__.lower(),
+        "family": model.family.name,
         "covariance": getattr(model.family, "covariance", None),
         "num_components": model.num_components,
+        "noise": has_noise(model),
+        "fixed": model.fixed.describe(),
         "num_parameters": model.num_parameters(len(data.columns)),
         "prior": model.prior.describe(),
         "prior_is_default": has_default_prior(model, data),

@@ -11,7 +11,7 @@ from mixtures.bayes.nuts import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.bayes.vi import MAX_KHAT
 from mixtures.compare import verdict
 from mixtures.compare.comparison import Comparison
-from mixtures.report.model_words import covariance_words
+from mixtures.report.model_words import covariance_words, fixed_words
 from mixtures.report.plots import pictures
 from mixtures.report.words import (
     GOOD_KHAT,
@@ -85,7 +85,9 @@ def _view(value: dict, comparison: Comparison) -> dict:
     return {
         "headline": _HEADLINES[value["verdict"]["level"]],
         "ml_box": _ml_box(fits["ml"]),
-        "family_words": "normal distributions" if model["family"] == "gaussian" else f"{model['family']} components",
+        "family_words": ("normal distributions" if model["family"] == "gaussian" else f"{model['family']} components")
+        + (" and uniform noise" if model["noise"] else ""),
+        "fixed_words": fixed_words(comparison.model),
         "covariance_words": covariance_words(model["covariance"], len(value["data"]["columns"])),
         "guide_words": _GUIDES.get(fits["vi"]["guide"], f"Guide: {fits['vi']['guide']}."),
         "start_elbos": {"min": min(elbos, default=None), "max": max(elbos, default=None)},

@@ -27,6 +27,33 @@ _DEFAULTS = {
 }
 
 
+def parts_words(model: Mixture) -> str:
+    """How many components there are, and whether there is noise."""
+    components = f"{model.num_components} component{'s' if model.num_components > 1 else ''}"
+    return components + (" and noise" if has_noise(model) else "")
+
+
+def has_noise(model: Mixture) -> bool:
+    """Whether a uniform component takes rows from anywhere."""
+    return model.family.num_weights(model.num_components) > model.num_components
+
+
+def fixed_words(model: Mixture) -> str:
+    """What is held at given values, in a sentence; empty where nothing is."""
+    held = []
+    for name, mask in model.fixed.masks:
+        which = [str(k + 1) for k, one in enumerate(mask) if one]
+        held.append(
+            f"{name} of component{'s' if len(which) > 1 else ''} {', '.join(which)}" if which else f"the {name}"
+        )
+    return f"Held at given values: {'; '.join(held)}." if held else ""
+
+
+def part_name(k: int, num_components: int) -> str:
+    """What the k-th part, from 0, is called: noise follows the components."""
+    return f"component {k + 1}" if k < num_components else "noise"
+
+
 def covariance_words(covariance: str | None, num_features: int) -> str:
     """What components share, in a sentence; empty for a family without covariance models."""
     if num_features == 1 and covariance is not None:

@@ -1,5 +1,6 @@
 """Figures of the data: densities over it, and which component each row belongs to."""
 
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -9,6 +10,7 @@ from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 
 from mixtures.compare.comparison import Comparison
+from mixtures.report.model_words import part_name
 from mixtures.report.svg import ENGINES, GRID, INK, MUTED, PAPER, Drawing, Engine, legend, new_figure
 from mixtures.report.words import number
 
@@ -170,7 +172,7 @@ def responsibilities(value: dict, comparison: Comparison) -> Drawing:
         for ax, k in zip(axes, panels, strict=True):
             _shares(ax, chosen, k)
             ax.set_xlim(-0.5, len(rows) - 0.5)
-            ax.set_title(f"component {k + 1}", color=MUTED)
+            ax.set_title(part_name(int(k), value["model"]["num_components"]), color=MUTED)
         _row_ticks(axes[-1], values, value["data"]["columns"], 9 if width > 500 else 5)
         axes[-1].set_xlabel(ordered_by)
         legend(figure, [name for name in ("map", "nuts") if chosen[name] is not None], lines=False)
@@ -179,7 +181,7 @@ def responsibilities(value: dict, comparison: Comparison) -> Drawing:
     note = ""
     if len(rows) < value["data"]["rows"]:
         note += f" Shown are the {len(rows)} most ambiguous of {value['data']['rows']} rows."
-    if len(panels) < value["model"]["num_components"]:
+    if len(panels) < value["model"]["num_components"] + value["model"]["noise"]:
         note += f" Shown are the {len(panels)} components with the widest bands."
     return Drawing("responsibilities", _shares_alt(value, rows), draw, note)
 
@@ -229,8 +231,9 @@ def _row_ticks(ax: Axes, values: np.ndarray, columns: list[str], count: int) -> 
 def _shares_alt(value: dict, rows: np.ndarray) -> str:
     shares, clusters = value["clustering"]["responsibilities"], value["clustering"]["sizes"]
     parts = [f"Probability of each component for {len(rows)} rows."]
+    name = partial(part_name, num_components=value["model"]["num_components"])
     if clusters is not None:
-        parts.append("MAP cluster sizes: " + ", ".join(f"component {k + 1} {n}" for k, n in enumerate(clusters)) + ".")
+        parts.append("MAP cluster sizes: " + ", ".join(f"{name(k)} {n}" for k, n in enumerate(clusters)) + ".")
     if shares["nuts_sd"] is not None:
         sd = np.asarray(shares["nuts_sd"], float).max(axis=1)
         parts.append(f"{int((sd > 0.2).sum())} rows have a posterior standard deviation above 0.2.")

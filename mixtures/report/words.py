@@ -29,7 +29,7 @@ def parameters(model: Mixture, columns: Sequence[str]) -> list[Parameter]:
 
 def _named(free: FreeEstimate, columns: Sequence[str]) -> Parameter:
     component, *features = free.entry
-    who = "all components" if free.all_components else f"component {component + 1}"
+    who = "noise" if free.noise else "all components" if free.all_components else f"component {component + 1}"
     # One feature needs no name, and a spherical component has one variance for all of them.
     named = [] if len(columns) == 1 or free.all_features else [columns[d] for d in features]
     if len(set(features)) == 2:
