@@ -24,6 +24,7 @@ from mixtures.families.covariances import (
     inverse_and_log_det,
 )
 from mixtures.families.fixed import Fixed
+from mixtures.families.m_step import gaussian_m_step
 from mixtures.families.moments import (
     Moments,
     complete,
@@ -32,10 +33,8 @@ from mixtures.families.moments import (
     expected_rows,
     log_det_and_factor,
     observed_factor,
-    squared,
 )
-from mixtures.priors import AbstractPrior, Conjugate, Decomposed, Flat, Layout, Slot
-from mixtures.priors.floor import Floor
+from mixtures.priors import AbstractPrior, Conjugate, Decomposed, Layout, Slot
 
 _MANY_FEATURES = 64  # from which squared deviations cost no more than the cross products of the features; measured
 
@@ -273,33 +272,9 @@ class Gaussian(AbstractFamily):
     def closed_form_m_step(
         self, prior: AbstractPrior, fixed: Fixed, moments: Moments, params: AbstractParams
     ) -> GaussianParams | None:
-        """The mode of (weights, means, covariances) given expected statistics, for no prior and the conjugate one.
-
-        μ_k = (n_k ȳ_k + κ m)/(n_k + κ);  Σ_k = [Λ + S_k + κ (μ_k − m)(μ_k − m)ᵀ]/(ν + n_k + D + 2) with S_k about μ_k
-        (Fraley and Raftery 2007, table 2; models that share pool numerator and denominator). Under a floor no principal
-        variance is below it.
-        """
-        params, counts = cast(GaussianParams, params), moments.counts
-        if isinstance(prior, Flat):
-            weights, means = moments.claims, fixed.keep("means", moments.means)
-            spread = self.model.maximise(moments.about(means), counts, params.spread)
-            if isinstance(prior, Floor) and isinstance(self.model, ConjugateModel):
-                spread = self.model.widen(spread, prior.least, prior.scale)
-        elif isinstance(prior, Conjugate) and isinstance(self.model, ConjugateModel):
-            kappa = prior.shrinkage
-            means = (counts[:, None] * moments.means + kappa * prior.mean) / (counts + kappa)[:, None]
-            means = fixed.keep("means", means)
-            pull = squared(jnp.broadcast_to(kappa, counts.shape), means - prior.mean, not self.model.cross_products)
-            total, dof = self.model.pool(moments.about(means) + pull, counts)
-            offset = self.model.mode_offset(*means.shape)
-            spread = {"covariances": (prior.scale + total) / (prior.dof + dof + offset)}
-            weights = jnp.maximum(moments.claims + prior.concentration - 1.0, 0.0)
-        else:
-            return None
-        spread = {name: fixed.keep(name, value) for name, value in spread.items()}
-        # Not quite nought, so that the Dirichlet density, 0 · log 0, stays a number.
-        weights = jnp.maximum(fixed.keep("weights", weights / jnp.sum(weights)), jnp.finfo(weights.dtype).tiny)
-        return GaussianParams(weights, means, spread, self.covariance)
+        """By `gaussian_m_step`: for no prior, and for the conjugate one."""
+        parts = gaussian_m_step(self.model, prior, fixed, moments, cast(GaussianParams, params).spread)
+        return None if parts is None else GaussianParams(*parts, self.covariance)
 
     def narrowest(self, params: AbstractParams, frame: Frame) -> Float[Array, " K"]:
         """Smallest variance of a feature given those before it, in the frame's units."""
