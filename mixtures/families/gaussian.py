@@ -36,7 +36,7 @@ from mixtures.families.moments import (
 )
 from mixtures.priors import AbstractPrior, Conjugate, Decomposed, Layout, Slot
 
-_MANY_FEATURES = 64  # from which squared deviations cost no more than the cross products of the features; measured
+_MANY_FEATURES = 32  # from which deviations cost no more than cross products: tests/benchmarks/kernel_forms.py
 
 
 class GaussianParams(AbstractParams):
@@ -173,10 +173,12 @@ class Gaussian(AbstractFamily):
         return Decomposed(centre, dist.InverseGamma(dof / 2, mean_variance * shrink / 2))
 
     def form(self, num_features: int, dtype) -> Form:
-        """Products in double precision, unless one feature or very many make deviations as cheap."""
-        if num_features == 1 or num_features > _MANY_FEATURES or dtype != jnp.float64:
+        """Products in double precision, unless one feature or many with cross products make deviations as cheap."""
+        if num_features == 1 or dtype != jnp.float64:
             return CENTRED
-        return PRODUCTS if self.model.cross_products else SQUARES
+        if not self.model.cross_products:
+            return SQUARES
+        return PRODUCTS if num_features < _MANY_FEATURES else CENTRED
 
     def accurate_form(self) -> Form:
         """Deviations from each component's mean."""
