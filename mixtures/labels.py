@@ -76,7 +76,7 @@ def relabel(
     carry = (average, own, jnp.zeros_like(flat.weights[:, 0]), jnp.int32(0), jnp.array(True))
     _, permutations, margins, _, _ = jax.lax.while_loop(lambda c: c[4] & (c[3] < _MAX_ROUNDS), again, carry)
 
-    aligned = jax.vmap(model.family.permute)(flat, permutations)
+    aligned = jax.vmap(model.family.permute)(flat, permutations[:, : model.num_components])
     aligned = jax.tree.map(lambda leaf: leaf.reshape(num_chains, num_draws, *leaf.shape[1:]), aligned)
     permutations = permutations.reshape(num_chains, num_draws, -1)
     ambiguity = jnp.mean(jax.nn.sigmoid(-margins))

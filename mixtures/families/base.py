@@ -156,7 +156,7 @@ class AbstractFamily(eqx.Module):
         """Density of one feature's marginal at points of a grid."""
 
     @abc.abstractmethod
-    def permute(self, params: AbstractParams, order: Int[Array, " W"]) -> AbstractParams:
+    def permute(self, params: AbstractParams, order: Int[Array, " K"]) -> AbstractParams:
         """Parameters of the same mixture with component `order[k]` in place k; no leading axes.
 
         What follows the K components among the weights stays where it is.

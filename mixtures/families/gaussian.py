@@ -338,12 +338,11 @@ class Gaussian(AbstractFamily):
         scale = jnp.sqrt(params.covariances[:, feature, feature])
         return jax.scipy.stats.norm.pdf(grid[:, None], params.means[:, feature], scale) @ params.weights
 
-    def permute(self, params: AbstractParams, order: Int[Array, " W"]) -> GaussianParams:
+    def permute(self, params: AbstractParams, order: Int[Array, " K"]) -> GaussianParams:
         """Reorder weights, means and whatever the covariance model does not share."""
         params = cast(GaussianParams, params)
-        order = order[: len(params.means)]
         spread = self.model.permute(params.spread, order)
-        weights = params.weights.at[: len(order)].set(params.weights[order])
+        weights = jnp.concatenate([params.weights[order], params.weights[len(params.means) :]])
         return GaussianParams(weights, params.means[order], spread, self.covariance)
 
     def rescale(self, params: AbstractParams, frame: Frame) -> GaussianParams:
