@@ -1,53 +1,68 @@
 """Where EM starts: equal-weight components at distinct rows."""
 
+from typing import NamedTuple
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
 
 from mixtures._kernel import Frame
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
 
+class Draws(NamedTuple):
+    """Where R starts have their components: indices of rows, and widths to begin with."""
+
+    rows: Int[Array, "R K"]
+    widths: Float[Array, "R K"]
+
+
 def random_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
-    """Starting parameters with a leading axis of `num_starts`: cautious and exploring ones in turn."""
-    key_cautious, key_exploring = jax.random.split(key)
-    cautious = cautious_starts(model, x, key_cautious, num_starts - num_starts // 2)
-    exploring = exploring_starts(model, x, key_exploring, num_starts // 2)
-    order = jnp.argsort(jnp.r_[0:num_starts:2, 1:num_starts:2])
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b])[order], cautious, exploring)
+    """Starting parameters with a leading axis of `num_starts`, as `draw_starts` draws them."""
+    return start_at(model, x, draw_starts(x, key, model.num_components, num_starts))
 
 
 def cautious_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
-    """Wide components at centres chosen by k-means++.
+    """The cautious ones only."""
+    keys, powers = jax.random.split(key, num_starts), jnp.ones(num_starts, x.dtype)
+    widths = jnp.ones((num_starts, model.num_components), x.dtype)
+    return start_at(model, x, Draws(_draw_rows(x, keys, powers, model.num_components), widths))
 
-    A centre is drawn with probability ∝ squared distance to the nearest one before it (Arthur and Vassilvitskii 2007).
+
+def start_at(model: Mixture, x: Float[Array, "N D"], draws: Draws) -> AbstractParams:
+    """Parameters of the family at these rows."""
+    return jax.lax.map(lambda each: model.family.start_at(x[each.rows], each.widths, x), draws)
+
+
+@eqx.filter_jit  # on its own, as its program serves every family and is as large as one of theirs
+def draw_starts(x: Float[Array, "N D"], key: Key[Array, ""], num_components: int, num_starts: int) -> Draws:
+    """Cautious and exploring starts in turn.
+
+    Cautious starts are wide components at centres chosen by k-means++: each is drawn with probability ∝ squared
+    distance to the nearest one before it (Arthur and Vassilvitskii 2007). Exploring ones lie at distinct rows chosen
+    uniformly, with variances narrower by random factors between e⁻⁶ and 1. They find small tight groups that cautious
+    starts miss, and run into collapsing components where those exist.
     """
+    key_cautious, key_exploring = jax.random.split(key)
+    half = num_starts // 2
+    keys = jax.vmap(jax.random.split)(jax.random.split(key_exploring, half))
+    narrow = jax.vmap(lambda key: jax.random.uniform(key, (num_components,), x.dtype, -6.0, 0.0))(keys[:, 1])
+    row_keys = jnp.concatenate([jax.random.split(key_cautious, num_starts - half), keys[:, 0]])
+    widths = jnp.concatenate([jnp.ones((num_starts - half, num_components), x.dtype), jnp.exp(narrow)])
+    powers = jnp.repeat(jnp.array([1.0, 0.0], x.dtype), np.array([num_starts - half, half]))
+    order = np.argsort(np.r_[0:num_starts:2, 1:num_starts:2])
+    return Draws(_draw_rows(x, row_keys[order], powers[order], num_components), widths[order])
+
+
+def _draw_rows(x: Float[Array, "N D"], keys, powers: Float[Array, " R"], num_components: int) -> Int[Array, "R K"]:
     z = Frame.of(x).standardise(x)
-    widths = jnp.ones(model.num_components, x.dtype)
-
-    def start(key):
-        return model.family.start_at(x[_choose_rows(key, z, model.num_components, 1.0)], widths, x)
-
-    return jax.lax.map(start, jax.random.split(key, num_starts))
+    return jax.lax.map(lambda each: _choose_rows(each[0], z, num_components, each[1]), (keys, powers))
 
 
-def exploring_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
-    """Components at distinct rows chosen uniformly, variances narrower by random factors between e⁻⁶ and 1.
-
-    They find small tight groups that cautious starts miss, and run into collapsing components where those exist.
-    """
-    z = Frame.of(x).standardise(x)
-
-    def start(key):
-        key_rows, key_widths = jax.random.split(key)
-        widths = jnp.exp(jax.random.uniform(key_widths, (model.num_components,), x.dtype, -6.0, 0.0))
-        return model.family.start_at(x[_choose_rows(key_rows, z, model.num_components, 0.0)], widths, x)
-
-    return jax.lax.map(start, jax.random.split(key, num_starts))
-
-
-def _choose_rows(key: Key[Array, ""], z: Float[Array, "N D"], count: int, power: float):
+def _choose_rows(key: Key[Array, ""], z: Float[Array, "N D"], count: int, power: Float[Array, ""]):
     """Indices of `count` distinct rows, each drawn with probability ∝ (squared distance to those before)^power.
 
     Rows equal to a chosen one are never chosen again, so no two components start, and stay, identical.

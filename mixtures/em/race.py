@@ -13,11 +13,11 @@ from mixtures.em import step as em_step
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
-from mixtures.starts import random_starts
+from mixtures.starts import Draws, draw_starts, start_at
 
 _LANE_LIMIT = 2**20  # rows × components × starts advanced at once; beyond it starts take turns
 _HEATS = ((15, 1), (30, 2), (60, 4))  # E-steps of a short run, and the share of the starts that take so many
-_LONG_RUN = 240  # E-steps of every start where all are finalists: few problems need more
+_LONG_RUN = 1000  # E-steps of every start where all are finalists: few need more, and Newton compiles slowly
 
 
 def lanes(num_rows: int, model: Mixture, num_starts: int) -> int:
@@ -25,7 +25,6 @@ def lanes(num_rows: int, model: Mixture, num_starts: int) -> int:
     return max(1, min(num_starts, _LANE_LIMIT // (num_rows * model.num_components)))
 
 
-@eqx.filter_jit
 def begin(
     model: Mixture,
     rows: Rows,
@@ -35,8 +34,13 @@ def begin(
     num_starts: int,
 ) -> EMState:
     """A state for each random start, with components that have known rows placed at their means."""
-    coordinates = Coordinates.of(model, rows.frame)
-    params = random_starts(model, x, key, num_starts)
+    return _begin_at(model, rows, x, labels, draw_starts(x, key, model.num_components, num_starts))
+
+
+@eqx.filter_jit
+def _begin_at(model: Mixture, rows: Rows, x: Float[Array, "N D"], labels: Int[Array, " N"] | None, draws: Draws):
+    coordinates, num_starts = Coordinates.of(model, rows.frame), draws.rows.shape[0]
+    params = start_at(model, x, draws)
     if labels is not None:
         params = model.family.place(params, *_known_means(x, labels, model.num_components))
 
@@ -61,7 +65,7 @@ def short_runs(
     num_starts = states.status.shape[0]
     for length, share in _HEATS if num_finalists < num_starts else ((_LONG_RUN, 1),):
         count = max(num_finalists, num_starts // share)
-        states = _advance_best(accelerate, model, rows, states, count, atol, jnp.minimum(limit, length))
+        states = advance_best(accelerate, model, rows, states, count, atol, jnp.minimum(limit, length))
     return states
 
 
@@ -77,7 +81,7 @@ def finals(
     method = newton if newtonian else accelerate
 
     def one_round(states):
-        states = _advance_best(method, model, rows, states, num_finalists, atol, limit)
+        states = advance_best(method, model, rows, states, num_finalists, atol, limit)
         cut_short = (states.status == Status.RUNNING) & (states.num_steps >= limit)
         return _with_status(states, jnp.where(cut_short, jnp.int32(Status.MAX_STEPS), states.status))
 
@@ -105,18 +109,18 @@ def polish(model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], 
 def climb(model: Mixture, rows: Rows, params: AbstractParams, atol: Float[Array, ""], limit: Int[Array, ""]) -> EMState:
     """Accelerated EM from one start."""
     start = jax.tree.map(lambda leaf: leaf[None], em_step.init(model, rows, params))
-    ended = jax.tree.map(lambda leaf: leaf[0], _advance(accelerate, model, rows, start, atol, limit))
+    ended = jax.tree.map(lambda leaf: leaf[0], advance_all(accelerate, model, rows, start, atol, limit))
     cut_short = ended.status == Status.RUNNING
     return _with_status(ended, jnp.where(cut_short, jnp.int32(Status.MAX_STEPS), ended.status))
 
 
-def _advance_best(method, model, rows, states: EMState, count: int, atol, limit) -> EMState:
+def advance_best(method, model, rows, states: EMState, count: int, atol, limit) -> EMState:
     """Advance the `count` highest of the starts that have not ended; all of them in place where that is all."""
     if count == states.status.shape[0]:
-        return _advance(method, model, rows, states, atol, limit)
+        return advance_all(method, model, rows, states, atol, limit)
     height = jnp.where(states.status == Status.RUNNING, states.objective, -jnp.inf)
     best = jnp.argsort(-height)[:count]
-    ended = _advance(method, model, rows, jax.tree.map(lambda leaf: leaf[best], states), atol, limit)
+    ended = advance_all(method, model, rows, jax.tree.map(lambda leaf: leaf[best], states), atol, limit)
     return jax.tree.map(lambda leaf, new: leaf.at[best].set(new), states, ended)
 
 
@@ -124,7 +128,7 @@ def _with_status(states: EMState, status: Int[Array, " R"]) -> EMState:
     return eqx.tree_at(lambda s: s.status, states, status)
 
 
-def _advance(method, model, rows, states, atol, limit) -> EMState:
+def advance_all(method, model, rows, states, atol, limit) -> EMState:
     """Advance every start until it has ended or taken `limit` E-steps."""
 
     def one(state):

@@ -85,7 +85,8 @@ class DecomposedModel(CovarianceModel):
 
     def permute(self, spread, order):
         """Reorder whatever is not shared."""
-        return {name: part if part.shape[0] == 1 else part[order] for name, part in spread.items()}
+        shared = dict(zip(("volumes", "log_shapes", "orientations"), self.sharing, strict=True))
+        return {name: part if shared[name] else part[order] for name, part in spread.items()}
 
 
 def _identities(shape: tuple[int, ...]) -> Float[Array, "L D D"]:
