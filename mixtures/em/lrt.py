@@ -125,17 +125,14 @@ def bootstrap_lrt(
     settings = jnp.asarray(atol, data.dtype), jnp.int32(check_count("max_steps", max_steps))
     null = Mixture(Gaussian(family) if isinstance(family, str) else family, num_components)
 
-    key_fit, key_data, key_replicates = jax.random.split(key, 3)
+    key_fit, key_tests = jax.random.split(key)
     fitted = fit_em(null, data, key=key_fit, objective="ml", num_starts=4 * num_starts)
     if not fitted.status.is_estimate:
         nothing = jnp.full(num_replicates, jnp.nan, data.dtype)
         status = jnp.full((num_replicates + 1, 2), fitted.status_code)
         return LikelihoodRatioTest(nothing[0], nothing, status[0], status[1:], num_components)
-    statistic, status = _on_data(null, fitted.params, data, key_data, num_starts, *settings)
-    replicates, statuses = _on_replicates(
-        null, fitted.params, data, key_replicates, num_replicates, num_starts, *settings
-    )
-    return LikelihoodRatioTest(statistic, replicates, status, statuses, num_components)
+    statistics, statuses = _statistics(null, fitted.params, data, key_tests, num_replicates, num_starts, *settings)
+    return LikelihoodRatioTest(statistics[0], statistics[1:], statuses[0], statuses[1:], num_components)
 
 
 def bootstrap_lrt_sequence(
@@ -182,18 +179,21 @@ def _estimates(statuses) -> np.ndarray:
 
 
 @eqx.filter_jit
-def _on_replicates(null: Mixture, params, data, key, num_replicates: int, num_starts: int, atol, limit):
-    def one(key):
+def _statistics(null: Mixture, params: AbstractParams, data, key, num_replicates: int, num_starts: int, atol, limit):
+    """The statistic of the data and those of the replicates, all by one and the same program."""
+
+    def one(case):
+        number, key = case
         key_rows, key_starts = jax.random.split(key)
         drawn = null.sample(params, key_rows, data.shape[0])[0]
-        return _on_data(null, params, drawn, key_starts, num_starts, atol, limit)
+        return _one_test(null, params, jnp.where(number == 0, data, drawn), key_starts, num_starts, atol, limit)
 
     together = refits_at_once(len(data), null.num_components + 1, null.num_components + num_starts)
-    return jax.lax.map(one, jax.random.split(key, num_replicates), batch_size=min(together, num_replicates))
+    cases = jnp.arange(num_replicates + 1), jax.random.split(key, num_replicates + 1)
+    return jax.lax.map(one, cases, batch_size=min(together, num_replicates + 1))
 
 
-@eqx.filter_jit
-def _on_data(
+def _one_test(
     null: Mixture, params: AbstractParams, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int, atol, limit
 ) -> tuple[Float[Array, ""], Int[Array, " 2"]]:
     """−2 log λ, never below 0 because K + 1 components contain K, and how both fits ended."""

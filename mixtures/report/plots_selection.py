@@ -24,7 +24,7 @@ def criterion_curves(value: dict) -> Drawing:
     def draw(width: int) -> Figure:
         figure = new_figure(width, _HEIGHT)
         ax = figure.subplots()
-        for place, (code, points) in reversed(list(enumerate(lines.items()))):
+        for place, points in reversed(list(enumerate(lines.values()))):
             _curve(ax, points, *(_FIRST[place] if place < len(_FIRST) else (MUTED, "")))
         _mark_best(ax, value["best"])
         ax.set_xlabel("components")

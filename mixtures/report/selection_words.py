@@ -28,7 +28,7 @@ def say_selection(selection: Selection) -> list[str]:
         return ["No candidate is an estimate: every start of every candidate failed."]
     best = selection.best
     return [
-        f"{name_of(best).capitalize()} has the largest {NAMES[selection.criterion]}, {_value(selection, best)}"
+        f"Best: {name_of(best)}. It has the largest {NAMES[selection.criterion]}, {_value(selection, best)}"
         + (", of those that do not look spurious." if selection.set_aside else "."),
         *_runner_up(selection),
         *_doubts(best),
@@ -86,9 +86,10 @@ def _doubts(best: Candidate) -> list[str]:
     if best.spurious:
         found.append(f"Every estimate looks spurious, this one too: {' '.join(best.spurious)}")
     if bool(best.fit.unbounded):
+        lost, total = int(best.fit.collapsed_starts), best.fit.starts.status.shape[-1]
         found.append(
-            f"Its likelihood is unbounded ({int(best.fit.collapsed_starts)} of {best.fit.starts.status.shape[-1]} starts "
-            "collapsed), so the criterion is that of the largest interior maximum found; compare with a fit under a prior."
+            f"Its likelihood is unbounded ({lost} of {total} starts collapsed), so its criterion is that of the "
+            "largest interior maximum found; compare with a fit under a prior."
         )
     return found
 
