@@ -48,8 +48,10 @@ def refit(model: Mixture, rows: Rows, starts: AbstractParams, atol: Float[Array,
     states = race.advance_all(accelerate, model, rows, states, atol, jnp.minimum(limit, _SHORT_RUN))
     states, _ = jax.lax.while_loop(unsettled, one_round, (states, jnp.array(True)))
     best, ended, found = choose(states.objective, states.status)
-    winner = jax.tree.map(lambda leaf: jnp.where(found, leaf[best], jnp.nan), (states.params, states.log_likelihood))
-    return Refit(*winner, ended)
+    params, log_likelihood = jax.tree.map(
+        lambda leaf: jnp.where(found, leaf[best], jnp.nan), (states.params, states.log_likelihood)
+    )
+    return Refit(params, log_likelihood, ended)
 
 
 def refits_at_once(num_rows: int, num_components: int, num_starts: int) -> int:

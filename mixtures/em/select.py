@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import equinox as eqx
 import jax
@@ -19,7 +19,7 @@ from mixtures._kernel import Rows
 from mixtures.em.cross_validation import CrossValidation, cross_validate
 from mixtures.em.fit import EMFit, fit_em
 from mixtures.em.spurious import spurious
-from mixtures.families import AbstractParams, Gaussian
+from mixtures.families import AbstractParams, Gaussian, GaussianParams
 from mixtures.families.covariances import BY_CODE
 from mixtures.model import Mixture
 
@@ -64,7 +64,7 @@ class Candidate:
     @property
     def code(self) -> str:
         """The covariance model by mclust's code; for one feature E or V."""
-        if self.fit.params.means.shape[-1] == 1:
+        if cast(GaussianParams, self.fit.params).means.shape[-1] == 1:
             return "E" if self.covariance == "tied" else "V"
         return next(code for code, model in BY_CODE.items() if model.name == self.covariance)
 

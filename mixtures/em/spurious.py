@@ -51,7 +51,7 @@ def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str
     claimed, limit = _distinct_rows(np.asarray(rows), shares), FEW_ROWS * (rows.shape[1] + 1)
     return [
         _explain(k, shares[:, k].sum(), claimed[k], len(rows), ratios[k])
-        for k in np.flatnonzero((claimed < limit) & (ratios < NARROW))
+        for k in np.flatnonzero((claimed < limit) & (ratios < NARROW)).tolist()
     ]
 
 

@@ -11,6 +11,7 @@ from mixtures.report.words import fixed
 
 _HEIGHT = 400
 _FIRST = ((EM, "o"), (NUTS, "D"), (VI, "s"))  # of the three best models; the others are grey
+_ROOM = 4  # the figure's height, in distances from the best candidate to the middle one
 _LABEL = 14  # pixels that the name at a line's end needs
 
 Lines = dict[str, list[dict]]
@@ -20,6 +21,7 @@ def criterion_curves(value: dict) -> Drawing:
     """Draw the candidates of `value`, the content of a selection."""
     name = value["criterion_name"]
     lines = _lines(value["candidates"])
+    floor = _floor([c["value"] for points in lines.values() for c in points])
 
     def draw(width: int) -> Figure:
         figure = new_figure(width, _HEIGHT)
@@ -32,12 +34,26 @@ def criterion_curves(value: dict) -> Drawing:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         ax.yaxis.set_major_locator(MaxNLocator(5))
         ax.grid(axis="y", color=GRID)
-        ax.margins(x=0.05, y=0.08)
+        ax.margins(x=0.05)
+        low, high = ax.dataLim.intervaly
+        low = max(low, floor)
+        ax.set_ylim(low - 0.06 * (high - low), high + 0.08 * (high - low))
         _name_lines(ax, lines)
         _legend(figure, value)
         return figure
 
-    return Drawing("selection", _alt(value, name), draw)
+    return Drawing("selection", _alt(value, name), draw, _say_hidden(lines, floor))
+
+
+def _floor(values: list[float]) -> float:
+    """Where to cut the figure, so that a few hopeless candidates do not press all others together."""
+    highest = sorted(values, reverse=True)
+    return highest[0] - _ROOM * (highest[0] - highest[len(highest) // 2]) if values else 0.0
+
+
+def _say_hidden(lines: Lines, floor: float) -> str:
+    hidden = sum(c["value"] < floor for points in lines.values() for c in points)
+    return f"{hidden} of the candidates lie below the figure; the table has them." if hidden else ""
 
 
 def _lines(candidates: list[dict]) -> Lines:
@@ -54,13 +70,11 @@ def _curve(ax: Axes, points: list[dict], colour: str, marker: str) -> None:
     first = marker != ""
     ax.plot(at, height, color=colour, linewidth=1.8 if first else 0.9, zorder=3 if first else 2)
     for c in points:
-        shown = (
-            {"color": BAD, "marker": "x", "zorder": 5} if c["spurious"] else {"color": colour, "marker": marker or "."}
-        )
-        face = PAPER if c["unbounded"] and not c["spurious"] else shown["color"]
+        mark, ink = ("x", BAD) if c["spurious"] else (marker or ".", colour)
+        hollow = c["unbounded"] and not c["spurious"]
         ax.plot(
-            c["num_components"], c["value"], linestyle="none", markersize=6 if first or c["spurious"] else 5,
-            markerfacecolor=face, **{"zorder": 4} | shown,
+            c["num_components"], c["value"], linestyle="none", marker=mark, color=ink, zorder=5 if mark == "x" else 4,
+            markersize=6 if first or mark == "x" else 5, markerfacecolor=PAPER if hollow else ink,
         )  # fmt: skip
 
 
@@ -75,12 +89,16 @@ def _name_lines(ax: Axes, lines: Lines) -> None:
         return
     low, high = ax.get_ylim()
     per_pixel = (high - low) / (_HEIGHT - 90)
-    ends = sorted((points[-1]["value"], code, points[-1]["num_components"]) for code, points in lines.items())
+    ends = sorted(
+        (points[-1]["value"], code, points[-1]["num_components"])
+        for code, points in lines.items()
+        if points[-1]["value"] >= low
+    )
     places: list[float] = []
     for height, _, _ in ends:
         places.append(max(height, places[-1] + _LABEL * per_pixel) if places else height)
-    shift = max(0.0, places[-1] - high)
-    right = max(end for _, _, end in ends)
+    shift = max([0.0, *(place - high for place in places)])
+    right = max(points[-1]["num_components"] for points in lines.values())
     order = list(lines)
     for (height, code, end), place in zip(ends, places, strict=True):
         rank = order.index(code)
