@@ -37,7 +37,8 @@ def criterion_curves(value: dict) -> Drawing:
         ax.margins(x=0.05)
         low, high = ax.dataLim.intervaly
         low = max(low, floor)
-        ax.set_ylim(low - 0.06 * (high - low), high + 0.08 * (high - low))
+        room = 0.08 * (high - low) or 1.0
+        ax.set_ylim(low - room, high + room)
         _name_lines(ax, lines)
         _legend(figure, value)
         return figure

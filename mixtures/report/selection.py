@@ -51,7 +51,7 @@ def selection_page(value: dict) -> str:
     has_cv = any(c["cv"] is not None for c in value["candidates"])
     pages = environment()
     with drawing_style():
-        pictures = {"selection": picture(criterion_curves(value))}
+        pictures = {"selection": picture(criterion_curves(value))} if value["best"] else {}
     return pages.get_template("selection.html.j2").render(
         **value,
         columns={name: NAMES[name] for name in (CRITERIA if has_cv else INFORMATION_CRITERIA)},

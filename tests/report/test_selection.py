@@ -79,6 +79,11 @@ def test_nothing_to_choose_has_a_page(found):
     assert "Nothing to choose" in Page(selection_page(selection_content(load("acidity"), nothing, SETTINGS))).words
 
 
+def test_one_candidate_has_a_page(found):
+    alone = replace(found, candidates=found.candidates[1:])
+    assert "2 components, E" in Page(selection_page(selection_content(load("acidity"), alone, SETTINGS))).words
+
+
 def test_files(found, tmp_path):
     folder = save_selection(tmp_path / "here", load("acidity"), found, SETTINGS)
     assert {f.name for f in folder.iterdir()} == {"select.html", "select.json", ".mixtures-report"}
