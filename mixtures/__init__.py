@@ -18,9 +18,12 @@ from mixtures.bayes.vi import fit_vi
 from mixtures.compare import Comparison, compare, compare_fits
 from mixtures.data import Data, read_data
 from mixtures.em.bootstrap import Bootstrap, bootstrap
+from mixtures.em.cross_validation import CrossValidation, cross_validate
 from mixtures.em.fit import EMFit, fit_em
+from mixtures.em.lrt import LikelihoodRatioTest, bootstrap_lrt, bootstrap_lrt_sequence
 from mixtures.em.ridge import FloorProfile, floor_profile
 from mixtures.em.select import Selection, criteria, select
+from mixtures.em.spurious import spurious
 from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.families import Gaussian, GaussianParams, GaussianWithNoise
 from mixtures.folding import fold_duplicates
@@ -29,12 +32,14 @@ from mixtures.model import Mixture
 __all__ = [
     "Bootstrap",
     "Comparison",
+    "CrossValidation",
     "Data",
     "EMFit",
     "FloorProfile",
     "Gaussian",
     "GaussianParams",
     "GaussianWithNoise",
+    "LikelihoodRatioTest",
     "Mixture",
     "Posterior",
     "Selection",
@@ -42,9 +47,12 @@ __all__ = [
     "Status",
     "__version__",
     "bootstrap",
+    "bootstrap_lrt",
+    "bootstrap_lrt_sequence",
     "compare",
     "compare_fits",
     "criteria",
+    "cross_validate",
     "fit_em",
     "fit_nuts",
     "fit_vi",
@@ -54,5 +62,6 @@ __all__ = [
     "priors",
     "read_data",
     "select",
+    "spurious",
     "standard_errors",
 ]

@@ -1,12 +1,13 @@
 """Where EM starts: components at rows, or at the groups of a partition."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from mixtures._checks import is_traced
 from mixtures._kernel import Frame
@@ -31,16 +32,12 @@ def starting_params(
         return _given(model, x.shape[1], start)
     if start == HIERARCHICAL:
         return hierarchical_starts(model, x, key, num_starts)
-    return eqx.filter_jit(STARTS[start])(model, x, key, num_starts)
+    return STARTS[start](model, x, key, num_starts)
 
 
 def random_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
     """Cautious and exploring starts in turn."""
-    key_cautious, key_exploring = jax.random.split(key)
-    cautious = cautious_starts(model, x, key_cautious, num_starts - num_starts // 2)
-    exploring = exploring_starts(model, x, key_exploring, num_starts // 2)
-    order = jnp.argsort(jnp.r_[0:num_starts:2, 1:num_starts:2])
-    return jax.tree.map(lambda a, b: jnp.concatenate([a, b])[order], cautious, exploring)
+    return _at_rows(model, x, _draw(x, key, model.num_components, jnp.arange(num_starts) % 2 == 1))
 
 
 def cautious_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
@@ -48,13 +45,7 @@ def cautious_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""],
 
     A centre is drawn with probability ∝ squared distance to the nearest one before it (Arthur and Vassilvitskii 2007).
     """
-    z = Frame.of(x).standardise(x)
-    widths = jnp.ones(model.num_components, x.dtype)
-
-    def start(key):
-        return _at_rows(model, x, _choose_rows(key, z, model.num_components, 1.0), widths)
-
-    return jax.lax.map(start, jax.random.split(key, num_starts))
+    return _at_rows(model, x, _draw(x, key, model.num_components, jnp.zeros(num_starts, bool)))
 
 
 def exploring_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
@@ -62,16 +53,10 @@ def exploring_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""]
 
     They find small tight groups that cautious starts miss, and run into collapsing components where those exist.
     """
-    z = Frame.of(x).standardise(x)
-
-    def start(key):
-        key_rows, key_widths = jax.random.split(key)
-        widths = jnp.exp(jax.random.uniform(key_widths, (model.num_components,), x.dtype, -6.0, 0.0))
-        return _at_rows(model, x, _choose_rows(key_rows, z, model.num_components, 0.0), widths)
-
-    return jax.lax.map(start, jax.random.split(key, num_starts))
+    return _at_rows(model, x, _draw(x, key, model.num_components, jnp.ones(num_starts, bool)))
 
 
+@eqx.filter_jit
 def partition_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int) -> AbstractParams:
     """Components that share out the rows at random and evenly: all of them lie near the middle of the data."""
     evenly = jnp.arange(x.shape[0]) % model.num_components
@@ -125,12 +110,38 @@ def _given(model: Mixture, num_features: int, params: AbstractParams) -> Abstrac
     return params
 
 
-def _at_rows(
-    model: Mixture, x: Float[Array, "N D"], chosen: Int[Array, " K"], widths: Float[Array, " K"]
-) -> AbstractParams:
-    """Equal-weight components at rows, of `widths` times the variance with which K could share the data."""
+class _Draws(NamedTuple):
+    """Where components lie, as indices of rows, and how wide they are."""
+
+    rows: Int[Array, "R K"]
+    widths: Float[Array, "R K"]
+
+
+@eqx.filter_jit  # on its own: this program serves every family, and is as large as one of theirs
+def _draw(x: Float[Array, "N D"], key: Key[Array, ""], num_components: int, exploring: Bool[Array, " R"]) -> _Draws:
+    """Rows and widths of each start, exploring or cautious."""
+    z = Frame.of(x).standardise(x)
+
+    def one(case):
+        explores, key = case
+        key_rows, key_widths = jax.random.split(key)
+        rows = _choose_rows(key_rows, z, num_components, jnp.where(explores, 0.0, 1.0).astype(x.dtype))
+        narrow = jnp.exp(jax.random.uniform(key_widths, (num_components,), x.dtype, -6.0, 0.0))
+        return _Draws(rows, jnp.where(explores, narrow, 1.0))
+
+    return jax.lax.map(one, (exploring, jax.random.split(key, exploring.shape[0])))
+
+
+@eqx.filter_jit
+def _at_rows(model: Mixture, x: Float[Array, "N D"], draws: _Draws) -> AbstractParams:
+    """Equal-weight components at rows, of the widths drawn times the variance with which K could share the data."""
     weights = jnp.full(model.num_components, 1.0 / model.num_components, x.dtype)
-    return model.family.start(weights, x[chosen], widths[:, None, None] * _share_of_covariance(model, x))
+    share = _share_of_covariance(model, x)
+
+    def one(draw: _Draws) -> AbstractParams:
+        return model.family.start(weights, x[draw.rows], draw.widths[:, None, None] * share)
+
+    return jax.lax.map(one, draws)
 
 
 @eqx.filter_jit
@@ -156,7 +167,7 @@ def _share_of_covariance(model: Mixture, x: Float[Array, "N D"]) -> Float[Array,
     return data_covariance(x) * model.num_components ** (-2.0 / x.shape[1])
 
 
-def _choose_rows(key: Key[Array, ""], z: Float[Array, "N D"], count: int, power: float):
+def _choose_rows(key: Key[Array, ""], z: Float[Array, "N D"], count: int, power: Float[Array, ""]):
     """Indices of `count` distinct rows, each drawn with probability ∝ (squared distance to those before)^power.
 
     Rows equal to a chosen one are never chosen again, so no two components start, and stay, identical.

@@ -134,6 +134,7 @@ RIGHT = {
     "flag": {"truth"},
     "callback": {"nothing"},
     "start": set(),
+    "family": {"text"},  # a name is answered by the covariance models
     "number or none": {"nothing"},
 }
 
@@ -146,7 +147,9 @@ def a_fit():
 def call(function, **arguments):
     """Call a public function, or a method of what it returns, with arguments that are right but for those given."""
     right = {"model": MODEL, "x": X, "key": KEY}
-    if function in ("standard_errors", "bootstrap", "criteria", "interval", "sample"):
+    if function == "bootstrap_lrt":
+        right["num_components"] = 1
+    if function in ("standard_errors", "bootstrap", "criteria", "spurious", "interval", "sample"):
         right["fit"] = a_fit()
     if function == "interval":
         return mx.standard_errors(MODEL, a_fit(), X).interval(lambda p: p.weights, **arguments)
@@ -169,6 +172,13 @@ PUBLIC = {
     "standard_errors": AFTER | {"kind": "choice", "weights": "rows", "labels": "rows"},
     "bootstrap": AFTER | {"key": "key", "kind": "choice", "num_replicates": "count", "atol": "tolerance"},
     "criteria": AFTER,
+    "spurious": AFTER,
+    "cross_validate": {"model": "model", "x": "x", "key": "key", "num_folds": "count", "objective": "choice"}
+    | {"num_starts": "count", "max_steps": "count", "atol": "tolerance", "weights": "rows"},
+    "bootstrap_lrt": {"x": "x", "key": "key", "family": "family", "num_components": "count", "num_replicates": "count"}
+    | {"num_starts": "count", "max_steps": "count", "atol": "tolerance"},
+    "select": {"x": "x", "key": "key", "criterion": "choice", "num_starts": "count", "on_progress": "callback"}
+    | {"num_folds": "count", "noise": "flag", "weights": "rows"},
     "floor_profile": {"model": "model", "x": "x", "key": "key", "num_starts": "count", "floors": "number or none"}
     | {"weights": "rows", "labels": "rows"},
     "fold_duplicates": {"x": "x", "weights": "rows"},

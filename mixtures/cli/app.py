@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes, prepare_jax
+from mixtures.cli.selecting import check_covariances, check_criterion, chosen_covariances, parse_components
 
 if TYPE_CHECKING:
     from mixtures.data import Data
@@ -48,6 +49,14 @@ Examples:
   mixtures fit timeseries.csv --components 3
   mixtures fit iris.csv -k 3 --covariance tied --out out/iris-fit
   mixtures fit heights.tsv --prior 'mean=Normal(170, 20); scale=LogNormal(2, 0.5)'
+
+"""
+
+_SELECT_EXAMPLES = """\b
+Examples:
+  mixtures select timeseries.csv --components 1:6
+  mixtures select iris.csv -k 1:5 --covariance all --criterion icl
+  mixtures select heights.tsv -k 2,3,4 --covariance tied,full --criterion cv
 
 """
 
@@ -236,6 +245,87 @@ def fit(
         raise typer.Exit(0 if any(found.status.is_estimate for found, _ in fits.values()) else FAILED)
 
 
+@app.command(
+    short_help="Choose the number of components and the covariance model.", epilog=_SELECT_EXAMPLES + _EXIT_CODES
+)
+def select(
+    source: _Source,
+    components: Annotated[
+        str, typer.Option("--components", "-k", metavar="A:B", help="Numbers of components: 1:9, 1,3,5 or 4.")
+    ] = "1:9",
+    columns: _Columns = None,
+    covariance: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,…",
+            callback=check_covariances,
+            help="Covariance models, separated by commas; 'all' for all fourteen, 'default' for the six without shared "
+            "shapes or orientations. With one feature: tied (E) and full (V).",
+        ),
+    ] = "default",
+    criterion: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", callback=check_criterion, help="bic, aic, aicc, sabic, icl, or cv (cross-validation)."
+        ),
+    ] = "bic",
+    seed: _Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Folder of the report (out/, DATA's name and -select if not given)."
+        ),
+    ] = None,
+    starts: _Starts = None,
+    drop_missing: _DropMissing = False,
+) -> None:
+    """Fit every number of components under every covariance model by maximum likelihood, and compare them.
+
+    Prints the best candidates, which one is best, how close the next one is and what limits the choice; writes a page
+    (select.html) and its numbers (select.json).
+    """
+    begin = time.perf_counter()
+    folder = out or Path("out") / f"{Path(source).stem}-select"
+    with exit_codes():
+        counts = parse_components(components)
+        data = _read(source, columns, drop_missing, max(counts), folder)
+        import jax
+
+        from mixtures.cli import display, selecting
+        from mixtures.em.select import select as run
+        from mixtures.report.selection import save_selection
+
+        names = chosen_covariances(covariance, data.values.shape[1])
+        console = display.make_console()
+        selecting.show_task(console, data, names, counts)
+        asked = {"num_components": counts, "covariances": names, "criterion": criterion, "num_starts": starts or 64}
+        with display.Stages() as stages:
+            on_progress = stages("EM")
+            found = run(data.values, key=jax.random.key(seed), on_progress=on_progress, **asked)
+            stages("report")
+            written = save_selection(folder, data, found, asked | {"seed": seed})
+        selecting.show_selection(console, found)
+        display.show_written(console, written, time.perf_counter() - begin)
+        raise typer.Exit(0 if found.ranked else FAILED)
+
+
+def _read(source: str, columns: str | None, drop_missing: bool, components: int, folder: Path | None) -> "Data":
+    """Read and check the data and the output folder, lightest first, and start JAX."""
+    from mixtures.cli.display import Stages
+    from mixtures.data import check_components, read_data
+    from mixtures.report.folder import check_folder
+
+    with Stages(brief=True) as stages:
+        stages("reading")
+        data = read_data(source, None if columns is None else _split(columns), drop_missing)
+        check_components(data, components)
+        if folder is not None:
+            check_folder(folder)
+        stages("starting")
+        prepare_jax()
+    return data
+
+
 def _prepare(
     source: str,
     columns: str | None,
@@ -246,34 +336,23 @@ def _prepare(
     folder: Path | None,
 ) -> tuple["Data", "Mixture"]:
     """Check everything that can be checked before fitting, lightest first, and make the model."""
-    from mixtures.cli.display import Stages
     from mixtures.cli.prior_text import build_prior, parse_prior
-    from mixtures.data import check_components, read_data
-    from mixtures.report.folder import check_folder
 
     calls = None if prior.strip() == "default" else parse_prior(prior)
-    with Stages(brief=True) as stages:
-        stages("reading")
-        data = read_data(source, None if columns is None else _split(columns), drop_missing)
-        check_components(data, components)
-        if folder is not None:
-            check_folder(folder)
+    data = _read(source, columns, drop_missing, components, folder)
+    import jax
 
-        stages("starting")
-        prepare_jax()
-        import jax
+    from mixtures.families import Gaussian
+    from mixtures.model import Mixture
 
-        from mixtures.families import Gaussian
-        from mixtures.model import Mixture
-
-        family = Gaussian(covariance)
-        try:
-            family.layout(components, data.values.shape[1])
-        except ValueError as error:
-            raise typer.BadParameter(str(error), param_hint="--covariance") from error
-        if calls is None:
-            return data, Mixture.for_data(jax.numpy.asarray(data.values), components, family)
-        return data, Mixture(family, components, build_prior(calls, family, components, data.values.shape[1]))
+    family = Gaussian(covariance)
+    try:
+        family.layout(components, data.values.shape[1])
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--covariance") from error
+    if calls is None:
+        return data, Mixture.for_data(jax.numpy.asarray(data.values), components, family)
+    return data, Mixture(family, components, build_prior(calls, family, components, data.values.shape[1]))
 
 
 def _split(columns: str) -> list[str]:

@@ -29,6 +29,8 @@ _FILES = {
     "report.json": "the same numbers, for programs",
     "posterior.nc": "the posterior draws, for ArviZ",
     "fit.json": "the estimates, for programs",
+    "select.html": "the candidates and the choice; open it in a browser",
+    "select.json": "the same numbers, for programs",
 }
 _OBJECTIVES = {"ml": "Maximum likelihood", "map": "MAP"}
 _STYLES = {"agree": "bold green", "disagree": "bold red"}
@@ -109,13 +111,13 @@ def show_comparison(console: Console, result: "Comparison") -> None:
             _plus_minus(row.map, row.se),
             _plus_minus(row.vi_mean, row.vi_sd) if approximated else "–",
             _plus_minus(row.nuts_mean, row.nuts_sd) if sound else "–",
-            _fixed(row.z, 2) if sound else "–",
-            _fixed(row.rhat, 3),
-            _fixed(row.ess, 0),
+            fixed_or_dash(row.z, 2) if sound else "–",
+            fixed_or_dash(row.rhat, 3),
+            fixed_or_dash(row.ess, 0),
         )
         for row in result.agreement
     ]
-    _print_table(console, columns, rows)
+    print_table(console, columns, rows)
     for name, fit in (("ml", result.ml), ("map", result.map)):
         _print_item(console, _OBJECTIVES[name], _say_log_likelihood(fit), fit.reason)
         if name == "ml" and result.floor_profile is not None:
@@ -125,7 +127,7 @@ def show_comparison(console: Console, result: "Comparison") -> None:
     style = _STYLES.get(result.verdict.level, "bold yellow")
     console.print(Text.assemble("\nVerdict: ", (result.verdict.level, style)))
     for reason in result.verdict.reasons:
-        _print_wrapped(console, reason, " • ")
+        print_wrapped(console, reason, " • ")
 
 
 def show_fits(console: Console, model: "Mixture", data: "Data", fits: Fits) -> None:
@@ -141,7 +143,7 @@ def show_fits(console: Console, model: "Mixture", data: "Data", fits: Fits) -> N
         )
         for free in model.free_estimates(data.columns)
     ]
-    _print_table(console, ("Parameter", *(f"{_OBJECTIVES[name]} ± SE" for name in fits)), rows)
+    print_table(console, ("Parameter", *(f"{_OBJECTIVES[name]} ± SE" for name in fits)), rows)
     for name, (fit, errors) in fits.items():
         refused = f"No standard errors: {errors.reason}" if errors.refused else ""
         _print_item(console, _OBJECTIVES[name], _say_log_likelihood(fit), fit.reason, refused)
@@ -162,7 +164,8 @@ def _relative(folder: Path) -> Path:
     return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
 
 
-def _print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under their columns, the first of them to the left."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i else "left", overflow="fold")
@@ -175,14 +178,14 @@ def _print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequen
 
 
 def _say_log_likelihood(fit: "EMFit") -> str:
-    return f"log-likelihood {_fixed(float(fit.log_likelihood), 3)}."
+    return f"log-likelihood {fixed_or_dash(float(fit.log_likelihood), 3)}."
 
 
 def _print_item(console: Console, name: str, *sentences: str) -> None:
-    _print_wrapped(console, f"{name}: {' '.join(s for s in sentences if s)}", bold=len(name) + 1)
+    print_wrapped(console, f"{name}: {' '.join(s for s in sentences if s)}", bold=len(name) + 1)
 
 
-def _print_wrapped(console: Console, text: str, start: str = "", bold: int = 0) -> None:
+def print_wrapped(console: Console, text: str, start: str = "", bold: int = 0) -> None:
     """Print text with its later lines indented and no spaces at their ends; its first `bold` characters are bold."""
     width = min(console.width, _TEXT_WIDTH)
     lines = textwrap.wrap(text, width, initial_indent=start, subsequent_indent="   ", break_long_words=False)
@@ -197,7 +200,8 @@ def _plus_minus(value: float, error: float) -> str:
     return plus_minus(value if math.isfinite(value) else None, error if math.isfinite(error) else None)
 
 
-def _fixed(value: float, decimals: int) -> str:
+def fixed_or_dash(value: float, decimals: int) -> str:
+    """A number with a fixed number of decimals, or a dash where there is none."""
     from mixtures.report.words import fixed
 
     return fixed(value if math.isfinite(value) else None, decimals)

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from mixtures._kernel import Rows
 from mixtures._status import Status
@@ -15,6 +15,7 @@ from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
+_CLEARLY = 1e-3  # nats
 _SAME_MODE = 1e-3  # nats between starts that found the same mode
 
 
@@ -38,6 +39,22 @@ class Starts(eqx.Module):
     collapse_row: Int[Array, "*batch R"]  # the row nearest to it
     collapse_value: Float[Array, "*batch R D"]  # that row
     collapse_ties: Int[Array, "*batch R"]  # how many rows equal that row
+
+
+def choose(
+    objective: Float[Array, " R"], status: Int[Array, " R"]
+) -> tuple[Int[Array, ""], Int[Array, ""], Bool[Array, ""]]:
+    """The start with the largest interior maximum, the status of the whole, and whether there is such a start."""
+    ended_well = (status == Status.CONVERGED) | (status == Status.MAX_STEPS)
+    # A stalled start's height is rounding error: it stands for the fit only where nothing better does.
+    interior = jnp.where(jnp.any(ended_well), ended_well, status == Status.STALLED)
+    # A start cut short stands for the fit only where it is clearly the highest.
+    height = jnp.where(status == Status.MAX_STEPS, objective - _CLEARLY, objective)
+    best = jnp.argmax(jnp.where(interior, height, -jnp.inf))
+    collapsed, found = jnp.any(status == Status.COLLAPSED), jnp.any(interior)
+    ended = jnp.where((status[best] == Status.CONVERGED) & collapsed, jnp.int32(Status.INTERIOR), status[best])
+    nothing = jnp.where(jnp.any(status == Status.NON_FINITE), Status.NON_FINITE, Status.DEGENERATE).astype(jnp.int32)
+    return best, jnp.where(found, ended, nothing), found
 
 
 def collapses(model: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMState):

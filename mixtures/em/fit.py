@@ -25,7 +25,7 @@ from mixtures._drivers import OnProgress
 from mixtures._kernel import CENTRED, Rows
 from mixtures._status import Status
 from mixtures.em import race
-from mixtures.em.account import Mode, Starts, collapses, explain_collapses, explain_empty, modes
+from mixtures.em.account import Mode, Starts, choose, collapses, explain_collapses, explain_empty, modes
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
@@ -34,7 +34,6 @@ from mixtures.priors import Conjugate
 from mixtures.starts import METHODS, starting_params
 
 _OBJECTIVES = {"map": "posterior density", "ml": "likelihood"}
-_CLEARLY = 1e-3  # nats
 _NARROW = 1e-4  # a variance, as a fraction of the data's
 _FEW_ENOUGH = 2**18  # rows × components × starts that are all run to convergence
 
@@ -176,7 +175,7 @@ def fit_em(
     default = num_starts if few else max(8, num_starts // 16)
     num_finalists = min(num_starts, default if num_finalists is None else check_count("num_finalists", num_finalists))
     if objective == "map":
-        _refuse_unbounded_weights(model)
+        refuse_unbounded_weights(model)
     target = model if objective == "map" else model.without_prior()
 
     traced = is_traced(model, x, key, tolerance, weights)
@@ -231,7 +230,8 @@ def check_fit(model: Mixture, fit: EMFit, x: Float[Array, "N D"]) -> None:
         )
 
 
-def _refuse_unbounded_weights(model: Mixture) -> None:
+def refuse_unbounded_weights(model: Mixture) -> None:
+    """Refuse a prior under which weights of nought have infinite density."""
     prior = model.prior
     if isinstance(prior, Conjugate) and not is_traced(prior) and float(prior.concentration) < 1:
         raise ValueError(
@@ -246,9 +246,10 @@ def _narrowest(model: Mixture, rows: Rows, states: EMState) -> Float[Array, " R"
 
 
 def _is_narrow(model: Mixture, rows: Rows, states: EMState) -> bool:
-    """Whether a start that may win has a component so narrow that the products' rounding shows in its variance."""
-    narrow = np.asarray(_narrowest(model, rows, states) < _NARROW)
-    return bool((narrow & np.isin(states.status, (Status.CONVERGED, Status.STALLED))).any())
+    """Whether the highest start has a component so narrow that the products' rounding shows in its variance."""
+    candidates = np.isin(states.status, (Status.CONVERGED, Status.STALLED))
+    best = np.argmax(np.where(candidates, states.objective, -np.inf))
+    return bool(candidates.any() and _narrowest(model, rows, states)[best] < _NARROW)
 
 
 @eqx.filter_jit
@@ -257,17 +258,8 @@ def _finish(
 ) -> EMFit:
     """Choose the best interior maximum, order its components, and explain the rest."""
     status = jnp.where(states.status == Status.RUNNING, jnp.int32(Status.MAX_STEPS), states.status)
-    ended_well = (status == Status.CONVERGED) | (status == Status.MAX_STEPS)
-    # A stalled start's height is rounding error: it stands for the fit only where nothing better does.
-    interior = jnp.where(jnp.any(ended_well), ended_well, status == Status.STALLED)
-    # A start cut short stands for the fit only where it is clearly the highest.
-    height = jnp.where(status == Status.MAX_STEPS, states.objective - _CLEARLY, states.objective)
-    best = jnp.argmax(jnp.where(interior, height, -jnp.inf))
+    best, ended, found = choose(states.objective, status)
     winner = jax.tree.map(lambda leaf: leaf[best], states)
-
-    collapsed, found = jnp.any(status == Status.COLLAPSED), jnp.any(interior)
-    ended = jnp.where((status[best] == Status.CONVERGED) & collapsed, jnp.int32(Status.INTERIOR), status[best])
-    nothing = jnp.where(jnp.any(status == Status.NON_FINITE), Status.NON_FINITE, Status.DEGENERATE).astype(jnp.int32)
 
     def only_if_found(tree):
         return jax.tree.map(lambda leaf: jnp.where(found, leaf, jnp.nan), tree)
@@ -280,7 +272,7 @@ def _finish(
         only_if_found(params),
         only_if_found(winner.log_likelihood),
         only_if_found(winner.log_likelihood + model.log_prior(winner.params)),
-        jnp.where(found, ended, nothing),
+        ended,
         winner.num_steps,
         starts,
         objective,

@@ -16,7 +16,7 @@ from mixtures.model import Mixture
 
 _LANE_LIMIT = 2**20  # rows × components × starts advanced at once; beyond it starts take turns
 _HEATS = ((15, 1), (30, 2), (60, 4))  # E-steps of a short run, and the share of the starts that take so many
-_LONG_RUN = 240  # E-steps of every start where all are finalists: few problems need more
+_LONG_RUN = 1000  # E-steps of every start where all are finalists: few need more, and Newton compiles slowly
 
 
 def lanes(num_rows: int, model: Mixture, num_starts: int) -> int:
@@ -58,13 +58,13 @@ def short_runs(
     num_starts = states.status.shape[0]
     for length, share in _HEATS if num_finalists < num_starts else ((_LONG_RUN, 1),):
         count = max(num_finalists, num_starts // share)
-        states = _advance_best(accelerate, model, rows, states, count, atol, jnp.minimum(limit, length))
+        states = advance_best(accelerate, model, rows, states, count, atol, jnp.minimum(limit, length))
     return states
 
 
 def run(model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""]) -> EMState:
     """Accelerated EM from every start, until it has ended or taken `limit` E-steps."""
-    return _advance(accelerate, model, rows, states, atol, limit)
+    return advance_all(accelerate, model, rows, states, atol, limit)
 
 
 @eqx.filter_jit
@@ -79,7 +79,7 @@ def finals(
     method = newton if newtonian else accelerate
 
     def one_round(states):
-        states = _advance_best(method, model, rows, states, num_finalists, atol, limit)
+        states = advance_best(method, model, rows, states, num_finalists, atol, limit)
         cut_short = (states.status == Status.RUNNING) & (states.num_steps >= limit)
         return _with_status(states, jnp.where(cut_short, jnp.int32(Status.MAX_STEPS), states.status))
 
@@ -107,18 +107,18 @@ def polish(model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], 
 def climb(model: Mixture, rows: Rows, params: AbstractParams, atol: Float[Array, ""], limit: Int[Array, ""]) -> EMState:
     """Accelerated EM from one start."""
     start = jax.tree.map(lambda leaf: leaf[None], em_step.init(model, rows, params))
-    ended = jax.tree.map(lambda leaf: leaf[0], _advance(accelerate, model, rows, start, atol, limit))
+    ended = jax.tree.map(lambda leaf: leaf[0], advance_all(accelerate, model, rows, start, atol, limit))
     cut_short = ended.status == Status.RUNNING
     return _with_status(ended, jnp.where(cut_short, jnp.int32(Status.MAX_STEPS), ended.status))
 
 
-def _advance_best(method, model, rows, states: EMState, count: int, atol, limit) -> EMState:
+def advance_best(method, model, rows, states: EMState, count: int, atol, limit) -> EMState:
     """Advance the `count` highest of the starts that have not ended; all of them in place where that is all."""
     if count == states.status.shape[0]:
-        return _advance(method, model, rows, states, atol, limit)
+        return advance_all(method, model, rows, states, atol, limit)
     height = jnp.where(states.status == Status.RUNNING, states.objective, -jnp.inf)
     best = jnp.argsort(-height)[:count]
-    ended = _advance(method, model, rows, jax.tree.map(lambda leaf: leaf[best], states), atol, limit)
+    ended = advance_all(method, model, rows, jax.tree.map(lambda leaf: leaf[best], states), atol, limit)
     return jax.tree.map(lambda leaf, new: leaf.at[best].set(new), states, ended)
 
 
@@ -126,7 +126,7 @@ def _with_status(states: EMState, status: Int[Array, " R"]) -> EMState:
     return eqx.tree_at(lambda s: s.status, states, status)
 
 
-def _advance(method, model, rows, states, atol, limit) -> EMState:
+def advance_all(method, model, rows, states, atol, limit) -> EMState:
     """Advance every start until it has ended or taken `limit` E-steps."""
 
     def one(state):

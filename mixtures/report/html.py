@@ -67,15 +67,26 @@ _GUIDES = {
 
 def page(value: dict, comparison: Comparison) -> str:
     """Render the page from the content `value` of `comparison`."""
-    environment = Environment(
+    pages = environment()
+    return pages.get_template("template.html.j2").render(
+        **value, **_view(value, comparison), pictures=pictures(value, comparison), style=stylesheet(pages)
+    )
+
+
+def environment() -> Environment:
+    """Where pages are made: templates, escaping, and numbers as a person reads them."""
+    pages = Environment(
         loader=PackageLoader("mixtures", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     filters = (number, numbers, fixed, plus_minus, percent)
-    environment.filters.update({function.__name__: function for function in filters})
-    source, _, _ = PackageLoader("mixtures", "report").get_source(environment, "style.css")
-    return environment.get_template("template.html.j2").render(
-        **value, **_view(value, comparison), pictures=pictures(value, comparison), style=Markup(source)
-    )
+    pages.filters.update({function.__name__: function for function in filters})
+    return pages
+
+
+def stylesheet(pages: Environment) -> Markup:
+    """The one stylesheet, to be put into each page."""
+    source, _, _ = PackageLoader("mixtures", "report").get_source(pages, "style.css")
+    return Markup(source)
 
 
 def _view(value: dict, comparison: Comparison) -> dict:

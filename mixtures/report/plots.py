@@ -38,9 +38,10 @@ def pictures(value: dict, comparison: Comparison) -> dict[str, Picture]:
     if value["clustering"]["responsibilities"]["map"] or value["clustering"]["responsibilities"]["nuts"]:
         drawings.append(plots_data.responsibilities(value, comparison))
     with drawing_style():
-        return {drawing.name: _picture(drawing) for drawing in drawings}
+        return {drawing.name: picture(drawing) for drawing in drawings}
 
 
-def _picture(drawing: Drawing) -> Picture:
+def picture(drawing: Drawing) -> Picture:
+    """Draw one figure in both widths, inside `drawing_style`."""
     svg = {w: to_svg(drawing.draw(pixels), f"{drawing.name}-{w}", drawing.alt) for w, pixels in _WIDTHS.items()}
     return Picture({width: Markup(text) for width, text in svg.items()}, drawing.note)

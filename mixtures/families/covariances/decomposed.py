@@ -18,6 +18,7 @@ from mixtures.families.covariances.base import CovarianceModel, diagonals, inver
 from mixtures.priors import Slot
 
 _ROUNDS = 4  # of an iterative M-step
+_SITES = ("volumes", "log_shapes", "orientations")
 _TURNS = 8  # of a shared orientation in each round
 
 
@@ -85,7 +86,8 @@ class DecomposedModel(CovarianceModel):
 
     def permute(self, spread, order):
         """Reorder whatever is not shared."""
-        return {name: part if part.shape[0] == 1 else part[order] for name, part in spread.items()}
+        shared: dict[str, bool | None] = dict(zip(_SITES, self.sharing, strict=True))
+        return {name: part if shared[name] else part[order] for name, part in spread.items()}
 
 
 def _identities(shape: tuple[int, ...]) -> Float[Array, "L D D"]:

@@ -1,0 +1,83 @@
+"""Spurious maximisers: local maxima that owe their height to a few rows, and how to recognise them.
+
+Any few rows that happen to lie close together, or almost in a line or a plane, give a local maximum of the likelihood
+in which a component of nearly no width sits on them (Day 1969, section 7; McLachlan and Peel 2000, sections 3.10 and
+3.11). It can be the highest there is without saying anything about the population.
+"""
+
+import equinox as eqx
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Real
+
+from mixtures._checks import as_rows
+from mixtures._kernel import Rows
+from mixtures.em.fit import EMFit, check_fit
+from mixtures.families import AbstractParams
+from mixtures.model import Mixture
+
+FEW_ROWS = 4  # times D + 1, the fewest rows that give a component a width in every direction
+NARROW = 0.1  # narrowest sd, as a fraction of the other components'
+
+
+def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str]:
+    """Say which components of a fit look as if they owed its height to a few rows; empty if none does.
+
+    A component is named if both hold. It claims fewer than 4 (D + 1) rows, equal rows counted once: for each distinct
+    row its responsibility, or the sum over its copies where that is below one. And its narrowest direction (a feature
+    given those before it) has less than a tenth of the standard deviation of the other components' narrowest, on
+    average: the square root of the ratio of variances, the others weighted by their weights. A small group that is as
+    wide as others is not named, nor is a narrow group of many distinct rows.
+
+    Parameters
+    ----------
+    model
+        The mixture that was fitted.
+    fit
+        The fit, from `fit_em`.
+    x
+        The data that were fitted, (N,) or (N, D).
+
+    Returns
+    -------
+    list of str
+        A sentence a component.
+    """
+    rows = as_rows(x)
+    check_fit(model, fit, rows)
+    if not fit.status.is_estimate or model.num_components == 1:
+        return []
+    shares, narrowest = map(np.asarray, _shares_and_widths(model, fit.params, model.prepare(rows)))
+    ratios = _relative_widths(np.asarray(fit.params.weights), narrowest)
+    claimed, limit = _distinct_rows(np.asarray(rows), shares), FEW_ROWS * (rows.shape[1] + 1)
+    return [
+        _explain(k, shares[:, k].sum(), claimed[k], len(rows), ratios[k])
+        for k in np.flatnonzero((claimed < limit) & (ratios < NARROW)).tolist()
+    ]
+
+
+@eqx.filter_jit
+def _shares_and_widths(model: Mixture, params: AbstractParams, rows: Rows):
+    return model.responsibilities(params, rows), model.family.narrowest(params, rows.frame)
+
+
+def _relative_widths(weights: np.ndarray, narrowest: np.ndarray) -> np.ndarray:
+    """Each component's narrowest standard deviation over that of the others."""
+    others = np.sum(weights * narrowest) - weights * narrowest
+    return np.sqrt(narrowest * (1 - weights) / np.maximum(others, np.finfo(others.dtype).tiny))
+
+
+def _distinct_rows(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """How many distinct rows each component claims."""
+    _, of_row = np.unique(rows, axis=0, return_inverse=True)
+    summed = np.zeros((of_row.max() + 1, shares.shape[1]))
+    np.add.at(summed, of_row.ravel(), shares)
+    return np.minimum(summed, 1.0).sum(axis=0)
+
+
+def _explain(component: int, count: float, distinct: float, num_rows: int, ratio: float) -> str:
+    tied = f" ({distinct:.1f} distinct ones)" if distinct < count - 0.5 else ""
+    return (
+        f"Component {component + 1} claims {count:.1f} of {num_rows} rows{tied}, and its narrowest direction is "
+        f"1/{1 / ratio:.0f} as wide as the other components': the fit may owe its height to these few rows."
+    )

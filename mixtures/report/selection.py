@@ -1,0 +1,92 @@
+"""The report of a selection: a page with its table and figure, and the same numbers as JSON."""
+
+import math
+from pathlib import Path
+
+from mixtures.data import Data
+from mixtures.em.select import CRITERIA, INFORMATION_CRITERIA, Candidate, Selection
+from mixtures.families import Gaussian
+from mixtures.model import Mixture
+from mixtures.report.content import SCHEMA, data_content, em_content
+from mixtures.report.folder import replace_folder
+from mixtures.report.html import environment, stylesheet
+from mixtures.report.plain import plain, to_json
+from mixtures.report.plots import picture
+from mixtures.report.plots_selection import criterion_curves
+from mixtures.report.selection_words import NAMES, say_selection
+from mixtures.report.svg import drawing_style
+
+
+def selection_content(data: Data, selection: Selection, settings: dict) -> dict:
+    """Everything the page says, as plain values: candidates best first, those that are no estimates last."""
+    lost = [c for c in selection.candidates if not math.isfinite(selection.value(c))]
+    candidates = [_candidate(selection, c) for c in (*selection.ranked, *lost)]
+    return plain(
+        {
+            "schema": SCHEMA,
+            "data": data_content(data),
+            "criterion": selection.criterion,
+            "criterion_name": NAMES[selection.criterion],
+            "settings": settings,
+            "reasons": say_selection(selection),
+            "best": _best(selection) if selection.ranked else None,
+            "candidates": candidates,
+        }
+    )
+
+
+def save_selection(folder: str | Path, data: Data, selection: Selection, settings: dict) -> Path:
+    """Write select.html and select.json to `folder`, whole or not at all; errors as for `replace_folder`."""
+    value = selection_content(data, selection, settings)
+
+    def write(into: Path) -> None:
+        (into / "select.json").write_text(to_json(value) + "\n", encoding="utf-8")
+        (into / "select.html").write_text(selection_page(value), encoding="utf-8")
+
+    return replace_folder(folder, write)
+
+
+def selection_page(value: dict) -> str:
+    """Render the page from the content of a selection."""
+    has_cv = any(c["cv"] is not None for c in value["candidates"])
+    pages = environment()
+    with drawing_style():
+        pictures = {"selection": picture(criterion_curves(value))} if value["best"] else {}
+    return pages.get_template("selection.html.j2").render(
+        **value,
+        columns={name: NAMES[name] for name in (CRITERIA if has_cv else INFORMATION_CRITERIA)},
+        tone=_tone(value["best"]),
+        pictures=pictures,
+        style=stylesheet(pages),
+    )
+
+
+def _tone(best: dict | None) -> str:
+    if best is None or best["spurious"]:
+        return "bad"
+    return "fair" if best["unbounded"] else "good"
+
+
+def _candidate(selection: Selection, c: Candidate) -> dict:
+    held_out = c.cross_validation
+    return {
+        "covariance": c.covariance,
+        "code": c.code,
+        "num_components": c.num_components,
+        "num_parameters": c.num_parameters,
+        "status": c.fit.status.label,
+        "reason": c.fit.reason,
+        "unbounded": bool(c.fit.unbounded),
+        "spurious": c.spurious,
+        "log_likelihood": float(c.fit.log_likelihood),
+        "value": selection.value(c),
+        **{name: getattr(c, name) for name in CRITERIA},
+        "cv_standard_error": None if held_out is None else held_out.standard_error,
+        "cv_reason": None if held_out is None else held_out.reason or None,
+    }
+
+
+def _best(selection: Selection) -> dict:
+    best = selection.best
+    model = Mixture(Gaussian(best.covariance), best.num_components)
+    return _candidate(selection, best) | {"fit": em_content(model, best.fit)}
