@@ -16,18 +16,20 @@ from mixtures.em.fit import EMFit, check_fit
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
-FEW_ROWS = 4  # times D + 1, the fewest rows that give a component a width in every direction
-NARROW = 0.1  # narrowest sd, as a fraction of the other components'
+# How narrow, as a fraction of the other components' narrowest sd, and how few rows: times D + 1, the fewest rows that
+# give a component a width in every direction. The narrower it is, the more rows may by chance lie so close.
+RULES = ((0.1, 4), (0.01, 10))
 
 
 def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str]:
     """Say which components of a fit look as if they owed its height to a few rows; empty if none does.
 
-    A component is named if both hold. It claims fewer than 4 (D + 1) rows, equal rows counted once: for each distinct
-    row its responsibility, or the sum over its copies where that is below one. And its narrowest direction (a feature
-    given those before it) has less than a tenth of the standard deviation of the other components' narrowest, on
-    average: the square root of the ratio of variances, the others weighted by their weights. A small group that is as
-    wide as others is not named, nor is a narrow group of many distinct rows.
+    A component is named if it is narrow and has few rows: it claims fewer than 4 (D + 1) and its narrowest direction
+    has less than a tenth of the other components' standard deviation, or fewer than 10 (D + 1) and less than a
+    hundredth. Equal rows count once: a distinct row counts with its responsibility, or the sum over its copies where
+    that is below one. The narrowest direction is a feature given those before it; the others' variances in theirs are
+    averaged by their weights. A small group that is as wide as others is not named, nor is a narrow group of many
+    distinct rows.
 
     Parameters
     ----------
@@ -49,10 +51,11 @@ def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str
         return []
     shares, narrowest = map(np.asarray, _shares_and_widths(model, fit.params, model.prepare(rows)))
     ratios = _relative_widths(np.asarray(fit.params.weights), narrowest)
-    claimed, limit = _distinct_rows(np.asarray(rows), shares), FEW_ROWS * (rows.shape[1] + 1)
+    claimed = _distinct_rows(np.asarray(rows), shares)
+    named = [(ratios < narrow) & (claimed < few * (rows.shape[1] + 1)) for narrow, few in RULES]
     return [
         _explain(k, shares[:, k].sum(), claimed[k], len(rows), ratios[k])
-        for k in np.flatnonzero((claimed < limit) & (ratios < NARROW)).tolist()
+        for k in np.flatnonzero(np.any(named, axis=0)).tolist()
     ]
 
 

@@ -43,6 +43,10 @@ def test_rows_almost_on_a_line():
     x = RNG.normal(size=(150, 2))
     x[140:, 1] = 2 * x[140:, 0] + 1e-3 * RNG.normal(size=10)
     assert len(mx.spurious(*by_groups(x, np.arange(150) >= 140), x)) == 1
+    x[125:, 1] = 2 * x[125:, 0] + 1e-3 * RNG.normal(size=25)
+    assert len(mx.spurious(*by_groups(x, np.arange(150) >= 125), x)) == 1
+    x[125:, 1] += 0.05 * RNG.normal(size=25)
+    assert mx.spurious(*by_groups(x, np.arange(150) >= 125), x) == [], "more rows need a narrower line"
     x[100:, 1] = 2 * x[100:, 0] + 1e-3 * RNG.normal(size=50)
     assert mx.spurious(*by_groups(x, np.arange(150) >= 100), x) == [], "fifty rows on a line are a finding"
 
