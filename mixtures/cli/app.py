@@ -3,7 +3,6 @@
 Nothing heavy is imported before the arguments, the data and the output folder have been checked.
 """
 
-import csv
 import io
 import sys
 import time
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes, prepare_jax
+from mixtures.cli.prepare import prepare, read_rows
+from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes
 from mixtures.cli.selecting import check_covariances, check_criterion, chosen_covariances, parse_components
 
 if TYPE_CHECKING:
-    from mixtures.data import Data
-    from mixtures.model import Mixture
+    pass
 
 _QUICK = {"num_starts": 16, "num_warmup": 500, "num_samples": 1000}
 
@@ -116,6 +115,9 @@ _Covariance = Annotated[
         "from EII to VVV.",
     ),
 ]
+_Noise = Annotated[
+    bool, typer.Option("--noise", help="Beside the components, a uniform density over the range of the data.")
+]
 _Family = Annotated[Family, typer.Option(help="Family of the components.")]
 _Prior = Annotated[
     str,
@@ -149,6 +151,7 @@ def compare(
     components: _Components = 2,
     columns: _Columns = None,
     covariance: _Covariance = "full",
+    noise: _Noise = False,
     family: _Family = Family.gaussian,
     prior: _Prior = "default",
     seed: _Seed = 0,
@@ -180,7 +183,7 @@ def compare(
     settings = (_QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
     folder = out or Path("out") / Path(source).stem
     with exit_codes():
-        data, model = _prepare(source, columns, drop_missing, components, covariance, prior, folder)
+        data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, folder)
         import jax
 
         from mixtures.cli import display
@@ -208,6 +211,7 @@ def fit(
     components: _Components = 2,
     columns: _Columns = None,
     covariance: _Covariance = "full",
+    noise: _Noise = False,
     family: _Family = Family.gaussian,
     prior: _Prior = "default",
     seed: _Seed = 0,
@@ -223,7 +227,7 @@ def fit(
     """Fit one mixture by EM alone: maximum likelihood and MAP, with standard errors, in seconds."""
     begin = time.perf_counter()
     with exit_codes():
-        data, model = _prepare(source, columns, drop_missing, components, covariance, prior, out)
+        data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, out)
         import jax
 
         from mixtures.cli import display
@@ -263,6 +267,7 @@ def select(
             "shapes or orientations. With one feature: tied (E) and full (V).",
         ),
     ] = "default",
+    noise: _Noise = False,
     criterion: Annotated[
         str,
         typer.Option(
@@ -288,7 +293,7 @@ def select(
     folder = out or Path("out") / f"{Path(source).stem}-select"
     with exit_codes():
         counts = parse_components(components)
-        data = _read(source, columns, drop_missing, max(counts), folder)
+        data = read_rows(source, columns, drop_missing, max(counts), folder)
         import jax
 
         from mixtures.cli import display, selecting
@@ -297,8 +302,9 @@ def select(
 
         names = chosen_covariances(covariance, data.values.shape[1])
         console = display.make_console()
-        selecting.show_task(console, data, names, counts)
-        asked = {"num_components": counts, "covariances": names, "criterion": criterion, "num_starts": starts or 64}
+        selecting.show_task(console, data, names, counts, noise)
+        asked = {"num_components": counts, "covariances": names, "criterion": criterion, "noise": noise}
+        asked["num_starts"] = starts or 64
         with display.Stages() as stages:
             on_progress = stages("EM")
             found = run(data.values, key=jax.random.key(seed), on_progress=on_progress, **asked)
@@ -307,58 +313,6 @@ def select(
         selecting.show_selection(console, found)
         display.show_written(console, written, time.perf_counter() - begin)
         raise typer.Exit(0 if found.ranked else FAILED)
-
-
-def _read(source: str, columns: str | None, drop_missing: bool, components: int, folder: Path | None) -> "Data":
-    """Read and check the data and the output folder, lightest first, and start JAX."""
-    from mixtures.cli.display import Stages
-    from mixtures.data import check_components, read_data
-    from mixtures.report.folder import check_folder
-
-    with Stages(brief=True) as stages:
-        stages("reading")
-        data = read_data(source, None if columns is None else _split(columns), drop_missing)
-        check_components(data, components)
-        if folder is not None:
-            check_folder(folder)
-        stages("starting")
-        prepare_jax()
-    return data
-
-
-def _prepare(
-    source: str,
-    columns: str | None,
-    drop_missing: bool,
-    components: int,
-    covariance: str,
-    prior: str,
-    folder: Path | None,
-) -> tuple["Data", "Mixture"]:
-    """Check everything that can be checked before fitting, lightest first, and make the model."""
-    from mixtures.cli.prior_text import build_prior, parse_prior
-
-    calls = None if prior.strip() == "default" else parse_prior(prior)
-    data = _read(source, columns, drop_missing, components, folder)
-    import jax
-
-    from mixtures.families import Gaussian
-    from mixtures.model import Mixture
-
-    family = Gaussian(covariance)
-    try:
-        family.layout(components, data.values.shape[1])
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--covariance") from error
-    if calls is None:
-        return data, Mixture.for_data(jax.numpy.asarray(data.values), components, family)
-    return data, Mixture(family, components, build_prior(calls, family, components, data.values.shape[1]))
-
-
-def _split(columns: str) -> list[str]:
-    """Names separated by commas; one that holds a comma is quoted, as in CSV."""
-    names = next(csv.reader([columns], skipinitialspace=True), [])
-    return [name.strip() for name in names if name.strip()]
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -89,7 +89,7 @@ def build_prior(
     from mixtures.priors import Independent
 
     calls = {"weights": Call("Dirichlet", [1.0], {}, "Dirichlet(1)"), **calls}
-    calls["weights"] = _spread(calls["weights"], num_components)
+    calls["weights"] = _spread(calls["weights"], family.num_weights(num_components))
     distributions = {site: _distribution(call) for site, call in calls.items()}
     layout = family.layout(num_components, num_features)
     try:

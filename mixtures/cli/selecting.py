@@ -68,7 +68,7 @@ def chosen_covariances(text: str, num_features: int) -> list[str]:
     return names
 
 
-def show_task(console: Console, data: "Data", names: list[str], counts: list[int]) -> None:
+def show_task(console: Console, data: "Data", names: list[str], counts: list[int], noise: bool) -> None:
     """Say what will be fitted to what."""
     columns = ("column " if len(data.columns) == 1 else "columns ") + ", ".join(data.columns)
     console.print(Text(f"{data.source}: {len(data.values)} rows, {columns}", style="bold"))
@@ -76,7 +76,8 @@ def show_task(console: Console, data: "Data", names: list[str], counts: list[int
         console.print(Text(f"Note: {note}", style="yellow"))
     models = f"{len(names)} covariance model{'s' if len(names) > 1 else ''}"
     counted = f"{len(counts)} number{'s' if len(counts) > 1 else ''} of components"
-    console.print(Text(f"Candidates: {models} × {counted}, by maximum likelihood\n"))
+    beside = ", each beside uniform noise" if noise else ""
+    console.print(Text(f"Candidates: {models} × {counted}{beside}, by maximum likelihood\n"))
 
 
 def show_selection(console: Console, selection: "Selection") -> None:

@@ -50,7 +50,8 @@ def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str
     if not fit.status.is_estimate or model.num_components == 1:
         return []
     shares, narrowest = map(np.asarray, _shares_and_widths(model, fit.params, model.prepare(rows)))
-    ratios = _relative_widths(np.asarray(fit.params.weights), narrowest)
+    weights = np.asarray(fit.params.weights)[: model.num_components]
+    ratios = _relative_widths(weights / weights.sum(), narrowest)
     claimed = _distinct_rows(np.asarray(rows), shares)
     named = [(ratios < narrow) & (claimed < few * (rows.shape[1] + 1)) for narrow, few in RULES]
     return [
@@ -61,7 +62,8 @@ def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str
 
 @eqx.filter_jit
 def _shares_and_widths(model: Mixture, params: AbstractParams, rows: Rows):
-    return model.responsibilities(params, rows), model.family.narrowest(params, rows.frame)
+    shares = model.responsibilities(params, rows)[:, : model.num_components]
+    return shares, model.family.narrowest(params, rows.frame)
 
 
 def _relative_widths(weights: np.ndarray, narrowest: np.ndarray) -> np.ndarray:

@@ -81,12 +81,13 @@ class Gaussian(AbstractFamily):
 
     def __init__(self, covariance: str = "full"):
         """Take the name of a model, or its code."""
-        if not isinstance(covariance, str) or covariance not in {*COVARIANCE_MODELS, *BY_CODE}:
+        by_code = {**BY_CODE, "E": COVARIANCE_MODELS["tied"], "V": COVARIANCE_MODELS["full"]}  # of one feature
+        if not isinstance(covariance, str) or covariance not in {*COVARIANCE_MODELS, *by_code}:
             raise ValueError(
                 f"covariance must be one of {', '.join(COVARIANCE_MODELS)}, or a code from EII to VVV; "
                 f"got {shown(covariance)}."
             )
-        self.covariance = covariance if covariance in COVARIANCE_MODELS else BY_CODE[covariance].name
+        self.covariance = covariance if covariance in COVARIANCE_MODELS else by_code[covariance].name
 
     @property
     def model(self) -> CovarianceModel:

@@ -12,7 +12,7 @@ from tests.report import fake
 def elsewhere(tmp_path, monkeypatch):
     """Every test runs in an empty folder, and leaves JAX as it found it."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("mixtures.cli.app.prepare_jax", lambda: None)
+    monkeypatch.setattr("mixtures.cli.prepare.prepare_jax", lambda: None)
 
 
 @pytest.fixture

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
 import mixtures as mx
 from mixtures.cli.selecting import parse_components
+from mixtures.datasets import load
 from tests.cli.test_bad_input import FILES, everything
 
 ACIDITY = Path(mx.__file__).parent / "datasets" / "acidity.csv"
@@ -69,3 +71,18 @@ def test_bad_input(run, tmp_path, name):
     assert output == ""
     assert words in errors
     assert everything(tmp_path) == before
+
+
+def test_noise_is_offered(run, tmp_path):
+    """Each candidate has one parameter more, and the task says why."""
+    source = tmp_path / "noisy.csv"
+    anywhere = np.random.default_rng(0).uniform([0.6, 33.0], [6.1, 106.0], size=(60, 2))
+    values = np.concatenate([np.asarray(load("faithful").values), anywhere])
+    np.savetxt(source, values, delimiter=",", header="a,b", comments="")
+    chosen = ("-k", "2", "--covariance", "VVV", "--noise", "--starts", "8", "--out", tmp_path / "out")
+    code, output, errors = run("select", source, *chosen)
+    assert code == 0, errors
+    assert "beside uniform noise" in output
+    numbers = json.loads((tmp_path / "out" / "select.json").read_text())
+    assert numbers["candidates"][0]["num_parameters"] == 12
+    assert numbers["candidates"][0]["log_likelihood"] == pytest.approx(-1598.82227, abs=1e-4)
