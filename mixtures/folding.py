@@ -12,8 +12,9 @@ def fold_duplicates(
 ) -> tuple[Float[np.ndarray, "M D"], Float[np.ndarray, " M"]]:
     """Replace rows that occur more than once by one row with the sum of their weights.
 
-    Whatever takes `weights` says the same of the folded rows as of all of them, in less time: rounded or counted data
-    often have few distinct rows.
+    `fit_em` and `standard_errors` with these weights say the same as of all rows, in less time: rounded or counted data
+    often have few distinct rows. A data-scaled prior should be made from all rows, and cross-validation would leave out
+    all copies of a row together.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
 _CLEARLY = 1e-3  # nats
+_EMPTY = 1e-6  # weight of a component that claims nothing
 _SAME_MODE = 1e-3  # nats between starts that found the same mode
 
 
@@ -117,11 +118,13 @@ def explain_collapses(starts: Starts) -> list[str]:
 
 
 def explain_empty(params: AbstractParams) -> list[str]:
-    """Whether a component is all but empty."""
-    weights = np.asarray(params.weights)
-    if not (weights < 1e-6).any():
-        return []
-    return [f"Component {weights.argmin() + 1} has weight {weights.min():.1g}: fewer components would fit as well."]
+    """Whether a component, or noise, is all but empty."""
+    weights, noise = np.split(np.asarray(params.weights), [params.num_components])
+    told = [f"Noise has weight {w:.1g}: the components alone would fit as well." for w in noise if w < _EMPTY]
+    if (weights < _EMPTY).any():
+        which = f"Component {weights.argmin() + 1} has weight {weights.min():.1g}"
+        told.append(f"{which}: fewer components would fit as well.")
+    return told
 
 
 def _explain_one(starts: Starts, i: np.integer, hits: int) -> str:

@@ -1,5 +1,6 @@
 """The bootstrap: the fit repeated on resampled data, every replicate in one compiled call."""
 
+from collections import Counter
 from collections.abc import Callable
 
 import equinox as eqx
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key, Real
+from jaxtyping import Array, Bool, Float, Int, Key, Real
 
 from mixtures._checks import as_rows, as_tolerance, check_choice, check_count, check_data, check_key, check_share
 from mixtures._kernel import Rows
@@ -23,7 +24,7 @@ _MOST_FAILED = 0.05  # share of replicates without an interior maximum, above wh
 
 
 class Bootstrap(eqx.Module):
-    """Parameters of B replicates, with labels aligned to those of the fit.
+    """Parameters of B replicates, with labels aligned to those of the fit; NaN for those that gave no estimate.
 
     `status` says of each replicate how it ended; only converged ones enter standard errors and intervals.
     """
@@ -35,7 +36,7 @@ class Bootstrap(eqx.Module):
 
     @property
     def failed(self) -> int:
-        """How many replicates found no interior maximum: their objective is unbounded, or a component ran empty."""
+        """How many replicates found no interior maximum, or did not converge."""
         return int((self.status != Status.CONVERGED).sum())
 
     @property
@@ -48,10 +49,10 @@ class Bootstrap(eqx.Module):
         """Why the bootstrap is refused, or an empty string."""
         if not self.refused:
             return ""
-        return (
-            f"{self.failed} of {self.status.shape[0]} replicates found no interior maximum, because the likelihood is "
-            "unbounded or a component ran empty: the others are no fair sample."
-        )
+        ends = Counter(Status(code) for code in self.status.tolist() if code != Status.CONVERGED)
+        told = ", ".join(f"{hits} {status.label.replace('_', ' ')}" for status, hits in ends.most_common())
+        total = self.status.shape[0]
+        return f"{self.failed} of {total} replicates gave no estimate ({told}): the others are no fair sample."
 
     @property
     def values(self) -> dict[str, np.ndarray]:
@@ -95,7 +96,7 @@ def bootstrap(
     fit
         The fit, from `fit_em`; its objective is maximised again.
     x
-        The data that were fitted, (N,) or (N, D), complete.
+        The data that were fitted, (N,) or (N, D): complete, unweighted, with no row's component known.
     key
         Random key of the resampling.
     kind
@@ -141,8 +142,15 @@ def _replicates(model, params, rows: Rows, key, kind: str, num_replicates: int, 
 
     keys = jax.random.split(key, num_replicates)
     ended = jax.lax.map(one, keys, batch_size=race.lanes(rows.num_rows, model, num_replicates))
-    aligned, _ = relabel(model, rows, jax.tree.map(lambda leaf: leaf[None], ended.params), params)
-    return jax.tree.map(lambda leaf: leaf[0], aligned), ended.status
+    # A failed replicate has no labels, and its responsibilities may be NaN: the fit stands in for it.
+    sound = ended.status == Status.CONVERGED
+    found = jax.tree.map(lambda a, b: _where(sound, a, b), ended.params, params)
+    aligned, _ = relabel(model, rows, jax.tree.map(lambda leaf: leaf[None], found), params)
+    return jax.tree.map(lambda leaf: _where(sound, leaf[0], jnp.nan), aligned), ended.status
+
+
+def _where(sound: Bool[Array, " B"], one: Float[Array, "B ..."], other) -> Float[Array, "B ..."]:
+    return jnp.where(sound.reshape(-1, *[1] * (one.ndim - 1)), one, other)
 
 
 def _drawn_again(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""]) -> Rows:

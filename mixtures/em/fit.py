@@ -73,16 +73,21 @@ class EMFit(eqx.Module):
     @property
     def modes(self) -> tuple[Mode, ...]:
         """The distinct interior maxima found, best first; for one concrete fit."""
-        assert _is_concrete_scalar(self.status_code), "modes need one concrete fit"
+        self._refuse_batches("modes")
         return modes(self.starts)
+
+    @property
+    def num_run(self) -> int:
+        """How many starts were run to their end, and not left behind by better ones."""
+        return int((self.starts.status != Status.DROPPED).sum())
 
     @property
     def summary(self) -> str:
         """The outcome in a sentence or two: the status, and the share of starts that collapsed."""
-        assert _is_concrete_scalar(self.status_code), "summary needs one concrete fit"
+        self._refuse_batches("summary")
         message = Status(int(self.status_code)).message.replace("objective", _OBJECTIVES[self.objective])
-        dropped = int((self.starts.status == Status.DROPPED).sum())
-        collapsed, total = int(self.collapsed_starts), self.starts.status.shape[-1] - dropped
+        collapsed, total = int(self.collapsed_starts), self.num_run
+        dropped = self.starts.status.shape[-1] - total
         run = f"{total} starts" + (" run to their end" if dropped else "")
         share = f" {collapsed} of {run} ({collapsed / total:.0%}) collapsed." if collapsed else ""
         failed = int(np.isin(self.starts.status, (Status.EMPTY, Status.NON_FINITE, Status.STALLED)).sum())
@@ -93,6 +98,10 @@ class EMFit(eqx.Module):
     def reason(self) -> str:
         """The outcome in full: the summary, which component collapsed onto which rows, and any that is empty."""
         return " ".join([self.summary, *explain_collapses(self.starts), *explain_empty(self.params)])
+
+    def _refuse_batches(self, what: str) -> None:
+        if not _is_concrete_scalar(self.status_code):
+            raise ValueError(f"{what} needs one fit, got a traced one or a batch: index it first.")
 
 
 def fit_em(

@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Key, Real
+from jaxtyping import Array, Float, Integer, Key, Real
 
 from mixtures._checks import (
     as_rows,
@@ -22,6 +22,8 @@ from mixtures._checks import (
     check_data,
     check_flag,
     check_key,
+    has_missing,
+    shown,
 )
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
@@ -55,6 +57,7 @@ class Candidate:
 
     covariance: str
     num_components: int
+    model: Mixture
     fit: EMFit
     num_parameters: int
     aic: float
@@ -103,7 +106,10 @@ class Selection:
             If no candidate is an estimate.
         """
         if not self.ranked:
-            raise ValueError("No candidate is an estimate: see the reasons in .candidates[i].fit.reason.")
+            raise ValueError(
+                f"No candidate is an estimate with a finite {self.criterion}: see .candidates[i].fit.reason, and for "
+                "cross-validation .candidates[i].cross_validation.reason."
+            )
         return self.ranked[0]
 
     @property
@@ -140,7 +146,11 @@ class Selection:
 
 
 def criteria(
-    model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"], weights: Real[ArrayLike, " N"] | None = None
+    model: Mixture,
+    fit: EMFit,
+    x: Real[ArrayLike, "N *D"],
+    weights: Real[ArrayLike, " N"] | None = None,
+    labels: Integer[ArrayLike, " N"] | None = None,
 ) -> Candidate:
     """Information criteria of one fit.
 
@@ -154,6 +164,18 @@ def criteria(
         The data that were fitted, (N,) or (N, D).
     weights
         What the fit was given; their sum stands for N, as a weight of 2 is the row twice.
+    labels
+        What the fit was given; a row whose component is known adds nothing to ICL's penalty.
+
+    Returns
+    -------
+    Candidate
+        The fit with every criterion, and what looks spurious in it.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, or the fit is not of this model and these data.
     """
     rows = as_rows(x)
     check_fit(model, fit, rows)
@@ -162,10 +184,11 @@ def criteria(
     size, df = float(jnp.sum(counts)), model.num_parameters(rows.shape[1])
     twice = 2 * float(fit.log_likelihood) if fit.status.is_estimate else math.nan
     bic = twice - df * math.log(size)
-    sure = float(_sureness(model, fit.params, model.prepare(rows), counts))
+    sure = float(_sureness(model, fit.params, model.prepare(rows, labels=labels), counts))
     return Candidate(
         covariance=getattr(model.family, "covariance", ""),
         num_components=model.num_components,
+        model=model,
         fit=fit,
         num_parameters=df,
         aic=twice - 2 * df,
@@ -247,13 +270,15 @@ def select(
         raise ValueError("There is nothing to select from: give at least one number of components and one model.")
     check_data(rows, max(counts), missing_allowed=True)
     cases = [(name, count) for name in names for count in counts]
+    complete = not has_missing(rows)
     keys, double = jax.random.split(key, len(cases)), jax.config.jax_enable_x64
 
     def fit(case, own):
         with jax.enable_x64(double):  # threads begin with the process's precision, not their caller's
             family = GaussianWithNoise.for_data(rows, case[0]) if noise else Gaussian(case[0])
             model = Mixture(family, case[1])
-            starts = num_starts if case[1] > 1 else 1  # one component has a closed form
+            closed = case[1] == 1 and not noise and complete  # one component of complete rows has a closed form
+            starts = 1 if closed else num_starts
             found = fit_em(model, rows, key=own, objective="ml", num_starts=starts, weights=weights)
             found = criteria(model, found, rows, weights)
             if criterion != "cv":
@@ -280,8 +305,10 @@ def covariance_names(covariances: Sequence[str], num_features: int) -> list[str]
     Raises
     ------
     ValueError
-        If one is not a covariance model.
+        If one is not a covariance model, or they are one string instead of a list.
     """
+    if isinstance(covariances, str) and covariances != "all":
+        raise ValueError(f"covariances must be a list of models, or 'all'; got {shown(covariances)}.")
     asked = list(BY_CODE) if covariances == "all" else covariances
     names = list(dict.fromkeys(Gaussian(name).covariance for name in asked))
     return names if num_features > 1 else [name for name in names if name in _ONE_FEATURE]

@@ -69,11 +69,12 @@ def _judge(model, rows, params, objective, gain, last_gain, atol) -> Int[Array, 
     rate = gain / last_gain
     remaining = gain * rate / (1.0 - rate)
     settled = (gain < atol) & (rate < 1.0) & (remaining < atol)
-    narrow = ~is_wide(model, rows, params)
+    widths = model.family.narrowest(params, rows.frame)
+    narrow, weight = ~(jnp.min(widths) > _NARROWEST), params.weights[jnp.argmin(widths)]
     lost = jnp.maximum(atol, eps ** (2 / 3) * (jnp.abs(objective) + rows.num_rows))
     verdicts = [
         (~jnp.all(jnp.isfinite(model.family.locations(params))), Status.NON_FINITE),
-        (narrow & (jnp.min(params.weights) <= eps), Status.EMPTY),
+        (narrow & (weight <= eps), Status.EMPTY),
         (narrow, Status.COLLAPSED),
         (~jnp.isfinite(objective), Status.NON_FINITE),
         (gain < -lost, Status.STALLED),

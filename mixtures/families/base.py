@@ -16,7 +16,12 @@ from mixtures.priors import AbstractPrior, Layout
 class AbstractParams(eqx.Module):
     """Parameters of a K-component mixture in constrained space; leading axes (starts, draws) are allowed."""
 
-    weights: eqx.AbstractVar[Float[Array, "*batch K"]]
+    weights: eqx.AbstractVar[Float[Array, "*batch W"]]
+
+    @property
+    @abc.abstractmethod
+    def num_components(self) -> int:
+        """K, which does not count noise."""
 
 
 class FreeEstimate(NamedTuple):

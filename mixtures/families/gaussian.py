@@ -48,6 +48,11 @@ class GaussianParams(AbstractParams):
     covariance: str = eqx.field(static=True)
 
     @property
+    def num_components(self) -> int:
+        """K, which does not count noise."""
+        return self.means.shape[-2]
+
+    @property
     def covariances(self) -> Float[Array, "*batch K D D"]:
         """Dense covariance matrices, (…, K, D, D), whatever the covariance model."""
         return COVARIANCE_MODELS[self.covariance].dense(self.spread, *self.means.shape[-2:])

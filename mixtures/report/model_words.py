@@ -42,10 +42,8 @@ def fixed_words(model: Mixture) -> str:
     """What is held at given values, in a sentence; empty where nothing is."""
     held = []
     for name, mask in model.fixed.masks:
-        which = [str(k + 1) for k, one in enumerate(mask) if one]
-        held.append(
-            f"{name} of component{'s' if len(which) > 1 else ''} {', '.join(which)}" if which else f"the {name}"
-        )
+        which = [part_name(k, model.num_components) for k, one in enumerate(mask) if one]
+        held.append(f"{name} of {', '.join(which)}" if which else f"the {name}")
     return f"Held at given values: {'; '.join(held)}." if held else ""
 
 

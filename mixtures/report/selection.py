@@ -5,8 +5,6 @@ from pathlib import Path
 
 from mixtures.data import Data
 from mixtures.em.select import CRITERIA, INFORMATION_CRITERIA, Candidate, Selection
-from mixtures.families import Gaussian
-from mixtures.model import Mixture
 from mixtures.report.content import SCHEMA, data_content, em_content
 from mixtures.report.folder import replace_folder
 from mixtures.report.html import environment, stylesheet
@@ -88,5 +86,4 @@ def _candidate(selection: Selection, c: Candidate) -> dict:
 
 def _best(selection: Selection) -> dict:
     best = selection.best
-    model = Mixture(Gaussian(best.covariance), best.num_components)
-    return _candidate(selection, best) | {"fit": em_content(model, best.fit)}
+    return _candidate(selection, best) | {"fit": em_content(best.model, best.fit)}

@@ -25,7 +25,7 @@ _AIC_SCALE = (
 def say_selection(selection: Selection) -> list[str]:
     """The choice and all that limits it, most important first."""
     if not selection.ranked:
-        return ["No candidate is an estimate: every start of every candidate failed."]
+        return [_nothing_to_rank(selection)]
     best = selection.best
     return [
         f"Best: {name_of(best)}. It has the largest {NAMES[selection.criterion]}, {_value(selection, best)}"
@@ -35,6 +35,14 @@ def say_selection(selection: Selection) -> list[str]:
         *_set_aside(selection),
         *_at_the_edge(selection),
     ]
+
+
+def _nothing_to_rank(selection: Selection) -> str:
+    estimates = sum(c.fit.status.is_estimate for c in selection.candidates)
+    if not estimates:
+        return "No candidate is an estimate: every start of every candidate failed."
+    which = "the one estimate" if estimates == 1 else f"any of the {estimates} estimates"
+    return f"{NAMES[selection.criterion]} is not defined for {which}: there are too few rows, or folds failed."
 
 
 def name_of(candidate: Candidate) -> str:
@@ -86,7 +94,7 @@ def _doubts(best: Candidate) -> list[str]:
     if best.spurious:
         found.append(f"Every estimate looks spurious, this one too: {' '.join(best.spurious)}")
     if bool(best.fit.unbounded):
-        lost, total = int(best.fit.collapsed_starts), best.fit.starts.status.shape[-1]
+        lost, total = int(best.fit.collapsed_starts), best.fit.num_run
         found.append(
             f"Its likelihood is unbounded ({lost} of {total} starts collapsed), so its criterion is that of the "
             "largest interior maximum found; compare with a fit under a prior."
