@@ -26,8 +26,8 @@ class Status(IntEnum):
     EMPTY = (5, "A component lost all its rows; fit fewer components.")
     DEGENERATE = (
         6,
-        "Every start collapsed: no interior maximum was found; use a prior that keeps variances from zero (the default "
-        "one does, with objective='map') or fewer components.",
+        "Every start collapsed or ran empty: no interior maximum was found; use a prior that keeps variances from zero "
+        "(the default one does, with objective='map') or fewer components.",
     )
     NON_FINITE = (7, "The objective became NaN or infinite; check the data and the prior.")
     STALLED = (8, "The objective stopped rising above rounding error before the tolerance was reached.")

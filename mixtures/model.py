@@ -180,7 +180,7 @@ class Mixture(eqx.Module):
         return jnp.sum(jnp.stack(terms))
 
     def log_likelihood(self, params: AbstractParams, x: Real[ArrayLike, "N *D"] | Rows) -> Float[Array, ""]:
-        """Log-likelihood Σ_n log Σ_k w_k p(x_n | θ_k), in nats."""
+        """Log-likelihood Σ_n log Σ_k w_k p(x_n | θ_k), in nats; rows that were prepared with weights count by them."""
         rows = x if isinstance(x, Rows) else self.prepare(x)
         return self.family.log_likelihood(params, rows)
 

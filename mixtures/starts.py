@@ -14,14 +14,13 @@ from mixtures._kernel import Frame
 from mixtures.families import AbstractParams, data_covariance
 from mixtures.model import Mixture
 
-HIERARCHICAL = "hierarchical"
 _MOST_LINKED = 1000  # rows that are clustered hierarchically: time and memory grow with their square
 
 
 def starting_params(
     model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], start: str | AbstractParams, num_starts: int
 ) -> AbstractParams:
-    """Starting parameters with a leading axis of starts, by the name of a method in `METHODS` or as given.
+    """Starting parameters with a leading axis of starts, by the name of a method in `STARTS` or as given.
 
     Raises
     ------
@@ -30,8 +29,6 @@ def starting_params(
     """
     if isinstance(start, AbstractParams):
         return _given(model, x.shape[1], start)
-    if start == HIERARCHICAL:
-        return hierarchical_starts(model, x, key, num_starts)
     return STARTS[start](model, x, key, num_starts)
 
 
@@ -92,22 +89,18 @@ STARTS: dict[str, Callable[[Mixture, Float[Array, "N D"], Key[Array, ""], int], 
     "kmeans++": cautious_starts,
     "rows": exploring_starts,
     "partitions": partition_starts,
+    "hierarchical": hierarchical_starts,
 }
-METHODS = (*STARTS, HIERARCHICAL)
 
 
 def _given(model: Mixture, num_features: int, params: AbstractParams) -> AbstractParams:
     """Parameters a person gave, one set or several."""
-    num_weights = model.family.num_weights(model.num_components)
-    locations, weights = model.family.locations(params), params.weights
-    params = params if weights.ndim > 1 else jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
-    wanted = (num_weights,), (model.num_components, num_features)
-    if (weights.shape[-1:], locations.shape[-2:]) != wanted or params.weights.ndim != 2:
-        raise ValueError(
-            f"start must have weights of shape {wanted[0]} and means of shape {wanted[1]}, with one more axis in front "
-            f"where there are several; got {weights.shape} and {locations.shape}."
-        )
-    return params
+    several = params if params.weights.ndim > 1 else jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
+    wanted = {n: slot.shape for n, slot in model.family.layout(model.num_components, num_features).slots.items()}
+    found = {name: value.shape[1:] for name, value in model.family.sites(several).items()}
+    if found != wanted or several.weights.ndim != 2:
+        raise ValueError(f"start must have parameters of shapes {wanted}, or several of each; got {found}.")
+    return several
 
 
 class _Draws(NamedTuple):

@@ -9,16 +9,13 @@ import time
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from mixtures.cli.prepare import prepare, read_rows
 from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes
 from mixtures.cli.selecting import check_covariances, check_criterion, chosen_covariances, parse_components
-
-if TYPE_CHECKING:
-    pass
 
 _QUICK = {"num_starts": 16, "num_warmup": 500, "num_samples": 1000}
 

@@ -137,7 +137,7 @@ def cross_validate(
     if num_folds > len(data):
         raise ValueError(f"num_folds must be at most the number of rows, {len(data)}; got {num_folds}.")
     if objective == "map":
-        refuse_unbounded_weights(model)
+        refuse_unbounded_weights(model, data.shape[1])
     settings = as_tolerance("atol", atol, data.dtype), jnp.int32(check_count("max_steps", max_steps))
     weights = as_weights(weights, len(data))
 

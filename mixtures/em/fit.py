@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Integer, Key, Real
 
@@ -30,8 +31,7 @@ from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
 from mixtures.model import Mixture, check_model
-from mixtures.priors import Conjugate
-from mixtures.starts import METHODS, starting_params
+from mixtures.starts import STARTS, starting_params
 
 _OBJECTIVES = {"map": "posterior density", "ml": "likelihood"}
 _NARROW = 1e-4  # a variance, as a fraction of the data's
@@ -161,8 +161,8 @@ def fit_em(
     -------
     EMFit
         The largest interior local maximum found. Starts whose component collapsed (where the likelihood is unbounded:
-        Kiefer and Wolfowitz 1956) are counted, never returned: with them set aside this is the consistent root of the
-        likelihood equations (Kiefer 1978; McLachlan and Peel 2000, section 3.8).
+        Kiefer and Wolfowitz 1956) are counted, never returned: with them set aside this is the usual candidate for the
+        consistent root of the likelihood equations (Kiefer 1978; McLachlan and Peel 2000, section 3.8).
 
     Raises
     ------
@@ -184,7 +184,7 @@ def fit_em(
     default = num_starts if few else max(8, num_starts // 16)
     num_finalists = min(num_starts, default if num_finalists is None else check_count("num_finalists", num_finalists))
     if objective == "map":
-        refuse_unbounded_weights(model)
+        refuse_unbounded_weights(model, rows_of_x.shape[1])
     target = model if objective == "map" else model.without_prior()
 
     traced = is_traced(model, x, key, tolerance, weights)
@@ -217,7 +217,7 @@ def fit_em(
 def _count_starts(start: str | AbstractParams, num_starts: int) -> int:
     if isinstance(start, AbstractParams):
         return start.weights.shape[0] if start.weights.ndim > 1 else 1
-    check_choice("start", start, METHODS)
+    check_choice("start", start, STARTS)
     return check_count("num_starts", num_starts)
 
 
@@ -239,13 +239,17 @@ def check_fit(model: Mixture, fit: EMFit, x: Float[Array, "N D"]) -> None:
         )
 
 
-def refuse_unbounded_weights(model: Mixture) -> None:
+def refuse_unbounded_weights(model: Mixture, num_features: int) -> None:
     """Refuse a prior under which weights of nought have infinite density."""
-    prior = model.prior
-    if isinstance(prior, Conjugate) and not is_traced(prior) and float(prior.concentration) < 1:
+    layout = model.family.layout(model.num_components, num_features)
+    weights = model.prior.sites(layout)["weights"]({})
+    if not isinstance(weights, dist.Dirichlet) or is_traced(weights):
+        return
+    least = float(jnp.min(weights.concentration))
+    if least < 1:
         raise ValueError(
-            f"objective='map' needs a prior concentration of at least 1, got {float(prior.concentration):g}: below it "
-            "the density is infinite at zero weights, so there is no mode; use fit_nuts, or objective='ml'."
+            f"objective='map' needs a prior concentration of at least 1, got {least:g}: below it the density is "
+            "infinite at zero weights, so there is no mode; use fit_nuts, or objective='ml'."
         )
 
 

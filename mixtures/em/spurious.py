@@ -27,9 +27,9 @@ def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str
     A component is named if it is narrow and has few rows: it claims fewer than 4 (D + 1) and its narrowest direction
     has less than a tenth of the other components' standard deviation, or fewer than 10 (D + 1) and less than a
     hundredth. Equal rows count once: a distinct row counts with its responsibility, or the sum over its copies where
-    that is below one. The narrowest direction is a feature given those before it; the others' variances in theirs are
+    that is below one. Directions are principal ones in standardised features; the others' variances in theirs are
     averaged by their weights. A small group that is as wide as others is not named, nor is a narrow group of many
-    distinct rows.
+    distinct rows. The four numbers are a convention, not a test.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str
 @eqx.filter_jit
 def _shares_and_widths(model: Mixture, params: AbstractParams, rows: Rows):
     shares = model.responsibilities(params, rows)[:, : model.num_components]
-    return shares, model.family.narrowest(params, rows.frame)
+    return shares, model.family.least_variances(params, rows.frame)
 
 
 def _relative_widths(weights: np.ndarray, narrowest: np.ndarray) -> np.ndarray:

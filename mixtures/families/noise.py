@@ -70,7 +70,7 @@ class GaussianWithNoise(Gaussian):
         return inner._replace(slots=inner.slots | {"weights": Slot(constraints.simplex, (), (num_components + 1,))})
 
     def num_parameters(self, num_components: int, num_features: int) -> int:
-        """One more, for the weight of noise."""
+        """One more, for the weight of noise; mclust counts the box's volume as another."""
         return super().num_parameters(num_components, num_features) + 1
 
     def _log_density(self, observed: Float[Array, "*G D"]) -> Float[Array, " *G"]:

@@ -2,8 +2,9 @@
 
 Σ_k = λ_k Q_k diag(exp a_k) Q_kᵀ with volumes λ, log shapes a that sum to zero, and rotations Q: three arrays, each with
 a leading axis of K, or of 1 where components share it. M-steps follow Celeux and Govaert (1995, sections 3 and 4) and,
-for a shared orientation, Browne and McNicholas (2014). Those without a closed form take a few rounds from where the
-last one ended: each raises the expected log-likelihood, so EM stays monotone and has the same fixed points.
+for a shared orientation, are plane rotations as Flury and Gautschi's (1986). Those without a closed form take a few
+rounds from where the last one ended: each raises the expected log-likelihood, so EM stays monotone and has the same
+fixed points.
 """
 
 from typing import NamedTuple
