@@ -75,7 +75,7 @@ _REASONS = {
     0: "",
     1: "There is no estimate to give standard errors for.",
     2: "A weight is on the boundary (zero), where the likelihood has no quadratic expansion.",
-    3: "The observed information is not positive definite (smallest scaled eigenvalue {curvature:.2g}): "
+    3: "The information matrix is not positive definite (smallest scaled eigenvalue {curvature:.2g}): "
     "the point is a saddle or lies on a flat ridge, so a quadratic approximation does not exist.",
     4: "The fit is not at a stationary point: a Newton step promises {gap:.2g} nats more.",
 }
@@ -147,7 +147,10 @@ def _standard_errors(model: Mixture, fit: EMFit, rows: Rows, kind: str) -> Stand
         scores = _scores(model, rows, coordinates, u)
         outer = (scores * rows.row_weights()) @ scores.T
         prior = -jax.hessian(lambda u: model.log_prior(coordinates.params(u)))(u)
-        covariance = _inverse(outer + prior)[0] if kind == "opg" else inverse @ outer @ inverse
+        opg, opg_curvature = _inverse(outer + prior)
+        covariance = opg if kind == "opg" else inverse @ outer @ inverse
+        # The scores of few rows span few directions, however sharp the maximum is.
+        curvature = jnp.minimum(curvature, opg_curvature) if kind == "opg" else curvature
     score = jax.grad(objective)(u)
     gap = 0.5 * score @ inverse @ score
 

@@ -130,3 +130,20 @@ def test_bad_arguments(name, acidity):
         mx.standard_errors(*order(acidity), kind="fisher")
     with pytest.raises(ValueError, match="level must lie between 0 and 1"):
         mx.standard_errors(*order(acidity)).interval(lambda p: jnp.sum(p.weights), level=1.0)
+
+
+def test_failed_replicates_are_left_out_and_disturb_no_other():
+    """Cut short, some replicates give no estimate: they are NaN, and the others are what they are without a limit."""
+    x = load("faithful").values
+    model = mx.Mixture(mx.Gaussian(), 2)
+    fit = mx.fit_em(model, x, key=jax.random.key(0), objective="ml", num_starts=4)
+    whole, cut = (
+        mx.bootstrap(model, fit, x, key=jax.random.key(1), num_replicates=40, max_steps=steps) for steps in (2000, 7)
+    )
+    sound = np.asarray(cut.status) == mx.Status.CONVERGED
+    assert 0 < sound.sum() < 40
+    assert cut.failed == 40 - sound.sum()
+    assert cut.refused
+    assert f"{cut.failed} max steps" in cut.reason
+    assert np.isnan(cut.params.means[~sound]).all()
+    np.testing.assert_allclose(cut.params.means[sound], whole.params.means[sound])

@@ -121,6 +121,7 @@ def test_cross_validation_as_a_criterion():
     [
         ({"criterion": "dic"}, "criterion must be one of"),
         ({"num_components": [0]}, "num_components must be a whole number of at least 1, got 0"),
+        ({"covariances": "EVV"}, "covariances must be a list of models, or 'all'; got 'EVV'"),
         ({"covariances": ["round"]}, "covariance must be one of"),
         ({"covariances": []}, "nothing to select from"),
         ({"key": 1}, "key must be one JAX random key"),

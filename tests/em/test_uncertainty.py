@@ -175,3 +175,15 @@ def test_no_estimate_no_errors():
     nothing = jax.tree.map(lambda leaf: leaf * jnp.nan, (fit.params, fit.log_likelihood, fit.log_joint))
     failed = eqx.tree_at(lambda f: (f.params, f.log_likelihood, f.log_joint), fit, nothing)
     assert_refused(mx.standard_errors(model, failed, x), "no estimate")
+
+
+def test_outer_products_of_too_few_rows_are_refused():
+    """Six parameters and six rows whose scores sum to zero: five directions at most, though the maximum is sharp."""
+    x = np.array([[0.0, 0.0], [1.0, 0.3], [5.0, 5.0], [6.1, 5.0], [0.2, 1.0], [5.5, 6.1]])
+    model = mx.Mixture(mx.Gaussian("EII"), 2)
+    fit = mx.fit_em(model, x, key=jax.random.key(0), objective="ml", num_starts=8)
+    assert model.num_parameters(2) == 6
+    assert not mx.standard_errors(model, fit, x, kind="observed").refused
+    errors = mx.standard_errors(model, fit, x, kind="opg")
+    assert float(errors.smallest_curvature) < 1e-8
+    assert "not positive definite" in errors.reason

@@ -156,3 +156,14 @@ def test_refusals():
         mx.GaussianWithNoise("full", [0.0, 1.0], [1.0])
     with pytest.raises(ValueError, match="box has 2 features"):
         mx.fit_em(mx.Mixture(mx.GaussianWithNoise("full", *BOX), 2), FAITHFUL[:, 0], key=jax.random.key(0))
+
+
+def test_noise_that_claims_nothing_is_told_by_its_name():
+    """Rows from one normal, noise over a box a thousand times wider: its weight goes to nought."""
+    x = np.random.default_rng(3).normal(size=(200, 1))
+    model = mx.Mixture(mx.GaussianWithNoise("full", [-1e3], [1e3]), 1)
+    fit = mx.fit_em(model, x, key=jax.random.key(0), objective="ml", num_starts=2)
+    assert float(fit.params.weights[1]) < 1e-6
+    assert "Noise has weight" in fit.reason
+    assert "Component" not in fit.reason
+    np.testing.assert_allclose(fit.params.means[0, 0], x.mean(), atol=1e-6)
