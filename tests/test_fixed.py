@@ -29,8 +29,8 @@ HELD_IN_ONE_DIMENSION = {
         [0.0, 80.0, 1.8, 1.8],
     ),
     "weights": (
-        {"weights": [0.5, NAN]},
-        lambda t: ([0.5, 0.5], t[:2], np.exp(t[2:4])),
+        {"weights": [0.4, NAN]},
+        lambda t: ([0.4, 0.6], t[:2], np.exp(t[2:4])),
         [54.0, 80.0, 1.8, 1.8],
     ),
     "variance": (

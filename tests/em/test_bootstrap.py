@@ -110,7 +110,7 @@ def test_an_unbounded_likelihood_is_refused(series):
     fit = mx.fit_em(model, series, key=KEY, objective="ml", num_starts=32)
     replicates = mx.bootstrap(model, fit, series, key=KEY, num_replicates=100)
     assert replicates.refused
-    assert "found no interior maximum" in replicates.reason
+    assert "gave no estimate" in replicates.reason
     assert all(np.isnan(value).all() for value in replicates.values.values())
 
 

@@ -4,11 +4,13 @@ import json
 import re
 from dataclasses import replace
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
 
 import mixtures as mx
+from mixtures import Status
 from mixtures.datasets import load
 from mixtures.report.selection import save_selection, selection_content, selection_page
 from mixtures.report.selection_words import say_selection
@@ -57,7 +59,16 @@ def test_words_of_what_was_passed_over(found, flagged):
     alone = replace(flagged, candidates=flagged.candidates[1:])
     assert "Every estimate looks spurious, this one too" in " ".join(say_selection(alone))
     nothing = replace(found, candidates=tuple(replace(c, bic=np.nan) for c in found.candidates))
-    assert say_selection(nothing) == ["No candidate is an estimate: every start of every candidate failed."]
+    assert say_selection(nothing) == [
+        "BIC is not defined for any of the 2 estimates: there are too few rows, or folds failed."
+    ]
+    lost = [
+        replace(c, fit=eqx.tree_at(lambda f: f.status_code, c.fit, np.int32(Status.DEGENERATE)))
+        for c in nothing.candidates
+    ]
+    assert say_selection(replace(nothing, candidates=tuple(lost))) == [
+        "No candidate is an estimate: every start of every candidate failed."
+    ]
 
 
 @pytest.mark.parametrize("which", ["found", "flagged"])
