@@ -93,6 +93,10 @@ class Mixture(eqx.Module):
         """Return the same mixture with no prior: its log joint is the log-likelihood."""
         return eqx.tree_at(lambda model: model.prior, self, Flat())
 
+    def for_objective(self, objective: str) -> "Mixture":
+        """Return the mixture whose log joint is what EM maximises: without the prior for ``"ml"``."""
+        return self if objective == "map" else self.without_prior()
+
     def with_fixed(self, **values: Real[ArrayLike, "..."]) -> "Mixture":
         """Return the same mixture with some parameters held at given values, by every engine.
 

@@ -18,6 +18,10 @@ class Frame(eqx.Module):
         scale = jnp.sqrt(jnp.nanmean((x - loc) ** 2, axis=0))
         return Frame(loc, jnp.where(scale > 0, scale, 1.0))
 
+    def fill(self, x: Float[Array, "N D"]) -> Float[Array, "N D"]:
+        """Rows with the centre in the place of missing values (NaN)."""
+        return jnp.where(jnp.isnan(x), self.loc, x)
+
     def standardise(self, x: Float[Array, "N D"]) -> Float[Array, "N D"]:
         """Express rows in this frame."""
         return (x - self.loc) / self.scale

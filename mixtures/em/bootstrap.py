@@ -126,7 +126,7 @@ def bootstrap(
     if not fit.status.is_estimate:
         raise ValueError(f"fit must be an estimate to be repeated; it is not: {fit.reason}")
     check_data(data, model.num_components)
-    target = model if fit.objective == "map" else model.without_prior()
+    target = model.for_objective(fit.objective)
     settings = as_tolerance("atol", atol, data.dtype), jnp.int32(check_count("max_steps", max_steps))
     rows = target.prepare(data, race.lanes(len(data), model, num_replicates))
     params, status = _replicates(target, fit.params, rows, key, kind, num_replicates, *settings)

@@ -144,9 +144,9 @@ def cross_validate(
     key_folds, key_fit, key_starts = jax.random.split(key, 3)
     fold = jax.random.permutation(key_folds, jnp.arange(len(data)) % num_folds)
     whole = fit_em(model, data, key=key_fit, objective=objective, num_starts=2 * num_starts, weights=weights)
-    target = model if objective == "map" else model.without_prior()
+    target = model.for_objective(objective)
     rows = target.prepare(data, num_starts, weights)
-    filled = jnp.where(jnp.isnan(data), rows.frame.loc, data)
+    filled = rows.frame.fill(data)
     log_density, status = _folds(target, rows, filled, fold, whole.params, key_starts, num_folds, num_starts, *settings)
     return CrossValidation(log_density, rows.row_weights(), fold, status)
 

@@ -185,13 +185,13 @@ def fit_em(
     num_finalists = min(num_starts, default if num_finalists is None else check_count("num_finalists", num_finalists))
     if objective == "map":
         refuse_unbounded_weights(model, rows_of_x.shape[1])
-    target = model if objective == "map" else model.without_prior()
+    target = model.for_objective(objective)
 
     traced = is_traced(model, x, key, tolerance, weights)
     if traced and throw:
         raise ValueError("throw=True is not available inside a transformation; look at .status instead.")
     rows = target.prepare(rows_of_x, race.lanes(len(rows_of_x), model, num_starts), weights, labels)
-    filled = jnp.where(jnp.isnan(rows_of_x), rows.frame.loc, rows_of_x)
+    filled = rows.frame.fill(rows_of_x)
     known = None if labels is None else jnp.asarray(labels)
     params = starting_params(target, filled, key, start, num_starts)
     states = race.begin(target, rows, filled, known, params)

@@ -217,7 +217,7 @@ def floor_profile(
     row_weights = np.ones(num_rows) if weights is None else np.asarray(as_weights(weights, num_rows))
     count = num_places(effort, model.num_components)
     spikes = places(np.asarray(rows_of_x), row_weights, count, model.family.independent)
-    filled = jnp.where(jnp.isnan(rows_of_x), rows.frame.loc, rows_of_x)
+    filled = rows.frame.fill(rows_of_x)
     found = descend(bare, rows, filled, key_starts, fit.params, spikes, jnp.asarray(rungs[::-1]), effort)
     heights, variances, converged = (part[::-1][np.isin(rungs, ladder)] for part in found)
     width = jnp.min(model.family.least_variances(fit.params, rows.frame))

@@ -1,6 +1,7 @@
 """Standard errors from derivatives of the objective, refused with a reason where there are none."""
 
 from collections.abc import Callable
+from enum import IntEnum
 
 import equinox as eqx
 import jax
@@ -18,6 +19,29 @@ from mixtures.model import Mixture
 _SMALLEST_CURVATURE = 1e-8  # smallest eigenvalue of the scaled information that still counts as definite
 _LEAST_ROWS = 1e-6  # a component that claims fewer rows than this is on the boundary
 _LARGEST_GAP = 1e-3  # nats: a Newton step may promise at most this much, or the point is not stationary
+
+
+class Refusal(IntEnum):
+    """Why there are no standard errors: an integer inside compiled code, a sentence outside it."""
+
+    NONE = (0, "")
+    NO_ESTIMATE = (1, "There is no estimate to give standard errors for.")
+    BOUNDARY = (2, "A weight is on the boundary (zero), where the likelihood has no quadratic expansion.")
+    INDEFINITE = (
+        3,
+        "The information matrix is not positive definite (smallest scaled eigenvalue {curvature:.2g}): the point is a "
+        "saddle or lies on a flat ridge, so a quadratic approximation does not exist.",
+    )
+    NOT_STATIONARY = (4, "The fit is not at a stationary point: a Newton step promises {gap:.2g} nats more.")
+
+    message: str
+
+    def __new__(cls, code: int, message: str) -> "Refusal":
+        """Make an integer member that carries its message."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.message = message
+        return member
 
 
 class StandardErrors(eqx.Module):
@@ -39,12 +63,12 @@ class StandardErrors(eqx.Module):
     @property
     def refused(self) -> bool:
         """Whether there are no standard errors; `reason` says why."""
-        return int(self.refusal_code) != 0
+        return int(self.refusal_code) != Refusal.NONE
 
     @property
     def reason(self) -> str:
         """Why the standard errors were refused, or an empty string."""
-        return _REASONS[int(self.refusal_code)].format(
+        return Refusal(int(self.refusal_code)).message.format(
             gap=float(self.newton_gap), curvature=float(self.smallest_curvature)
         )
 
@@ -69,16 +93,6 @@ class StandardErrors(eqx.Module):
         value, error = self.of(function)
         half = jax.scipy.special.ndtri((1 + level) / 2) * error
         return value - half, value + half
-
-
-_REASONS = {
-    0: "",
-    1: "There is no estimate to give standard errors for.",
-    2: "A weight is on the boundary (zero), where the likelihood has no quadratic expansion.",
-    3: "The information matrix is not positive definite (smallest scaled eigenvalue {curvature:.2g}): "
-    "the point is a saddle or lies on a flat ridge, so a quadratic approximation does not exist.",
-    4: "The fit is not at a stationary point: a Newton step promises {gap:.2g} nats more.",
-}
 
 
 KINDS = ("observed", "opg", "sandwich")
@@ -127,7 +141,7 @@ def standard_errors(
     rows_of_x = as_rows(x)
     check_fit(model, fit, rows_of_x)
     check_choice("kind", kind, KINDS)
-    target = model if fit.objective == "map" else model.without_prior()
+    target = model.for_objective(fit.objective)
     return _standard_errors(target, fit, target.prepare(rows_of_x, 1, weights, labels), kind)
 
 
@@ -154,17 +168,14 @@ def _standard_errors(model: Mixture, fit: EMFit, rows: Rows, kind: str) -> Stand
     score = jax.grad(objective)(u)
     gap = 0.5 * score @ inverse @ score
 
-    refusal = jnp.select(
-        [
-            jnp.isnan(fit.log_likelihood),
-            ~(jnp.min(fit.params.weights) * rows.num_rows > _LEAST_ROWS),
-            ~(curvature > _SMALLEST_CURVATURE),
-            ~(gap < _LARGEST_GAP),
-        ],
-        [jnp.int32(code) for code in range(1, 5)],
-        jnp.int32(0),
-    )
-    covariance = jnp.where(refusal == 0, covariance, jnp.nan)
+    refusals = [
+        (jnp.isnan(fit.log_likelihood), Refusal.NO_ESTIMATE),
+        (~(jnp.min(fit.params.weights) * rows.num_rows > _LEAST_ROWS), Refusal.BOUNDARY),
+        (~(curvature > _SMALLEST_CURVATURE), Refusal.INDEFINITE),
+        (~(gap < _LARGEST_GAP), Refusal.NOT_STATIONARY),
+    ]
+    refusal = jnp.select([when for when, _ in refusals], [jnp.int32(r) for _, r in refusals], jnp.int32(Refusal.NONE))
+    covariance = jnp.where(refusal == Refusal.NONE, covariance, jnp.nan)
     jacobian = jax.jacfwd(lambda u: model.family.estimates(coordinates.params(u)))(u)
     variances = jax.tree.map(lambda j: jnp.einsum("...i,ij,...j->...", j, covariance, j), jacobian)
     errors = jax.tree.map(jnp.sqrt, variances)

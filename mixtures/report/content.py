@@ -104,6 +104,7 @@ def em_content(model: Mixture, fit: EMFit) -> dict:
     """An EM fit: its outcome, objectives, estimates, and what became of its starts."""
     return {
         "status": fit.status.label,
+        "is_estimate": fit.status.is_estimate,
         "unbounded": bool(fit.unbounded),
         "collapsed_starts": int(fit.collapsed_starts),
         "reason": fit.reason,

@@ -158,7 +158,7 @@ def _engine(key: str, name: str, source: dict, tone: str, word: str, why: str) -
 def _trust_ml(ml: dict) -> tuple[str, str, str]:
     if ml["estimates"] is None:
         return "bad", "Not at all:", "no interior maximum was found."
-    if ml["status"] not in ("converged", "interior"):
+    if not ml["is_estimate"]:
         return "bad", "Not yet:", ml["reason"]
     if ml["unbounded"]:
         ended = ml["starts"]["count"] - ml["starts"]["statuses"].get(Status.DROPPED.label, 0)
@@ -172,7 +172,7 @@ def _trust_ml(ml: dict) -> tuple[str, str, str]:
 
 
 def _trust_map(best: dict) -> tuple[str, str, str]:
-    if best["status"] not in ("converged", "interior"):
+    if not best["is_estimate"]:
         return "bad", "Not at all:", best["reason"]
     if best["unbounded"]:
         return "bad", "As a local mode only:", "the posterior density is unbounded under this prior."

@@ -73,6 +73,7 @@ def _candidate(selection: Selection, c: Candidate) -> dict:
         "num_components": c.num_components,
         "num_parameters": c.num_parameters,
         "status": c.fit.status.label,
+        "is_estimate": c.fit.status.is_estimate,
         "reason": c.fit.reason,
         "unbounded": bool(c.fit.unbounded),
         "spurious": c.spurious,
