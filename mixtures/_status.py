@@ -1,13 +1,27 @@
 """What became of a fit, in a word and in a sentence a person can act on."""
 
 from enum import IntEnum
+from typing import Self
 
 
-class Status(IntEnum):
-    """The outcome of a fit or of one start: an integer inside compiled code, a sentence outside it.
+class Told(IntEnum):
+    """Outcomes that are integers inside compiled code, and sentences outside it.
 
     Values are integers so that an array of outcomes is an ordinary array; `message` is what a person reads.
     """
+
+    message: str
+
+    def __new__(cls, code: int, message: str) -> Self:
+        """Make an integer member that carries its message."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.message = message
+        return member
+
+
+class Status(Told):
+    """The outcome of a fit or of one start."""
 
     RUNNING = (0, "The fit has not finished.")
     CONVERGED = (
@@ -34,15 +48,6 @@ class Status(IntEnum):
     NOT_CONVERGED = (9, "The sampler or optimiser did not converge; conclude nothing from it.")
 
     DROPPED = (10, "Better starts left this one behind, so it was not run to convergence.")
-
-    message: str
-
-    def __new__(cls, code: int, message: str) -> "Status":
-        """Make an integer member that carries its message."""
-        member = int.__new__(cls, code)
-        member._value_ = code
-        member.message = message
-        return member
 
     @property
     def label(self) -> str:

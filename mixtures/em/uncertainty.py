@@ -1,7 +1,6 @@
 """Standard errors from derivatives of the objective, refused with a reason where there are none."""
 
 from collections.abc import Callable
-from enum import IntEnum
 
 import equinox as eqx
 import jax
@@ -11,6 +10,7 @@ from jaxtyping import Array, Float, Int, Integer, Real
 
 from mixtures._checks import as_rows, check_choice, check_share
 from mixtures._kernel import Rows
+from mixtures._status import Told
 from mixtures.coordinates import Coordinates, hessian
 from mixtures.em.fit import EMFit, check_fit
 from mixtures.families import AbstractParams
@@ -21,8 +21,8 @@ _LEAST_ROWS = 1e-6  # a component that claims fewer rows than this is on the bou
 _LARGEST_GAP = 1e-3  # nats: a Newton step may promise at most this much, or the point is not stationary
 
 
-class Refusal(IntEnum):
-    """Why there are no standard errors: an integer inside compiled code, a sentence outside it."""
+class Refusal(Told):
+    """Why there are no standard errors."""
 
     NONE = (0, "")
     NO_ESTIMATE = (1, "There is no estimate to give standard errors for.")
@@ -33,15 +33,6 @@ class Refusal(IntEnum):
         "saddle or lies on a flat ridge, so a quadratic approximation does not exist.",
     )
     NOT_STATIONARY = (4, "The fit is not at a stationary point: a Newton step promises {gap:.2g} nats more.")
-
-    message: str
-
-    def __new__(cls, code: int, message: str) -> "Refusal":
-        """Make an integer member that carries its message."""
-        member = int.__new__(cls, code)
-        member._value_ = code
-        member.message = message
-        return member
 
 
 class StandardErrors(eqx.Module):
