@@ -270,21 +270,20 @@ def select(
         raise ValueError("There is nothing to select from: give at least one number of components and one model.")
     check_data(rows, max(counts), missing_allowed=True)
     cases = [(name, count) for name in names for count in counts]
-    complete = not has_missing(rows)
+    closed = not noise and not has_missing(rows)  # one component of complete rows has a closed form
     keys, double = jax.random.split(key, len(cases)), jax.config.jax_enable_x64
 
-    def fit(case, own):
+    def fit(case: tuple[str, int], own: Key[Array, ""]) -> Candidate:
+        name, count = case
         with jax.enable_x64(double):  # threads begin with the process's precision, not their caller's
-            family = GaussianWithNoise.for_data(rows, case[0]) if noise else Gaussian(case[0])
-            model = Mixture(family, case[1])
-            closed = case[1] == 1 and not noise and complete  # one component of complete rows has a closed form
-            starts = 1 if closed else num_starts
+            model = Mixture(GaussianWithNoise.for_data(rows, name) if noise else Gaussian(name), count)
+            starts = 1 if closed and count == 1 else num_starts
             found = fit_em(model, rows, key=own, objective="ml", num_starts=starts, weights=weights)
-            found = criteria(model, found, rows, weights)
+            candidate = criteria(model, found, rows, weights)
             if criterion != "cv":
-                return found
+                return candidate
             held_out = cross_validate(model, rows, key=key, num_folds=num_folds, objective="ml", weights=weights)
-            return replace(found, cross_validation=held_out)
+            return replace(candidate, cross_validation=held_out)
 
     # Compiling leaves Python free to trace the next candidate; large data keep every core busy by themselves.
     pool = ThreadPoolExecutor(max(1, os.cpu_count() or 1) if len(rows) <= _FEW_ROWS else 1)
