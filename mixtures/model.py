@@ -220,6 +220,11 @@ class Mixture(eqx.Module):
         values, sd
             The data with missing values replaced by their means given what is observed of their rows, and the standard
             deviations of these, 0 where a value was observed. Both are conditional on the parameters.
+
+        Raises
+        ------
+        ValueError
+            If `x` is no array of rows, or does not suit what is fixed.
         """
         x = as_rows(x)
         missing = np.isnan(np.asarray(x))

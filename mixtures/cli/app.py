@@ -235,13 +235,14 @@ def fit(
         console, fits = display.make_console(), {}
         display.show_setting(console, data, model)
         x, keys = jax.numpy.asarray(data.values), jax.random.split(jax.random.key(seed))
+        num_starts = starts or 64
         with display.Stages() as stages:
             for key, objective, name in zip(keys, ("ml", "map"), ("maximum likelihood", "MAP"), strict=True):
                 on_progress = stages(f"EM, {name}")
-                found = fit_em(model, x, key=key, objective=objective, num_starts=starts or 64, on_progress=on_progress)
+                found = fit_em(model, x, key=key, objective=objective, num_starts=num_starts, on_progress=on_progress)
                 fits[objective] = found, standard_errors(model, found, x)
         display.show_fits(console, model, data, fits)
-        written = None if out is None else save_fits(out, model, data, fits)
+        written = None if out is None else save_fits(out, model, data, fits, {"seed": seed, "num_starts": num_starts})
         display.show_written(console, written, time.perf_counter() - begin)
         raise typer.Exit(0 if any(found.status.is_estimate for found, _ in fits.values()) else FAILED)
 

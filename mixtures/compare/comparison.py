@@ -171,6 +171,16 @@ def compare_fits(
         From `fit_vi` and `fit_nuts`, with ``reference=map_fit.params`` so that labels match.
     key
         Random key of the Monte Carlo distances.
+
+    Returns
+    -------
+    Comparison
+        As from `compare`, without timings, settings and floor profile.
+
+    Raises
+    ------
+    ValueError
+        If `x` is no data, or a fit is not of this model.
     """
     data = as_data(x)
     values = jax.numpy.asarray(data.values)

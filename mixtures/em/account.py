@@ -36,7 +36,7 @@ class Starts(eqx.Module):
     objective: Float[Array, "*batch R"]
     status: Int[Array, "*batch R"]
     num_steps: Int[Array, "*batch R"]
-    collapse_component: Int[Array, "*batch R"]  # its place in canonical order
+    collapse_component: Int[Array, "*batch R"]  # its place by the first coordinate of the means
     collapse_row: Int[Array, "*batch R"]  # the row nearest to it
     collapse_value: Float[Array, "*batch R D"]  # that row
     collapse_ties: Int[Array, "*batch R"]  # how many rows equal that row

@@ -8,9 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Key, Real
+from jaxtyping import Array, Bool, Float, Int, Integer, Key, Real
 
-from mixtures._checks import as_rows, as_tolerance, check_choice, check_count, check_data, check_key, check_share
+from mixtures._checks import (
+    as_rows,
+    as_tolerance,
+    check_choice,
+    check_count,
+    check_data,
+    check_key,
+    check_share,
+    has_missing,
+)
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.em import race
@@ -63,7 +72,13 @@ class Bootstrap(eqx.Module):
     def interval(
         self, function: Callable[[AbstractParams], Array], level: float = 0.89
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Central percentile interval of any function of the parameters; NaN where refused (Efron 1979)."""
+        """Central percentile interval of any function of the parameters; NaN where refused (Efron 1979).
+
+        Raises
+        ------
+        ValueError
+            If `level` does not lie between 0 and 1.
+        """
         check_share("level", level)
         draws = jax.vmap(function)(self.params)
         tails = (1 - level) / 2, (1 + level) / 2
@@ -86,6 +101,8 @@ def bootstrap(
     num_replicates: int = 1000,
     max_steps: int = 2000,
     atol: float = 1e-6,
+    weights: Real[ArrayLike, " N"] | None = None,
+    labels: Integer[ArrayLike, " N"] | None = None,
 ) -> Bootstrap:
     """Repeat a fit on resampled data, starting each time from the fit itself.
 
@@ -96,17 +113,19 @@ def bootstrap(
     fit
         The fit, from `fit_em`; its objective is maximised again.
     x
-        The data that were fitted, (N,) or (N, D): complete, unweighted, with no row's component known.
+        The data that were fitted, (N,) or (N, D). NaN is a value missing at random.
     key
         Random key of the resampling.
     kind
         ``"nonparametric"``: rows drawn with replacement (Efron 1979). ``"weighted"``: rows weighted by N times a
         uniform Dirichlet (Rubin 1981; Newton and Raftery 1994), so that none is left out. ``"parametric"``: rows drawn
-        from the fitted mixture (McLachlan and Peel 2000, section 2.16).
+        from the fitted mixture (McLachlan and Peel 2000, section 2.16), for complete data with no known rows.
     num_replicates
         B, how many.
     max_steps, atol
         As for `fit_em`, of each replicate.
+    weights, labels
+        What the fit was given. A weight of 2 is the row twice here too: each copy is drawn, or weighted, by itself.
 
     Returns
     -------
@@ -116,7 +135,7 @@ def bootstrap(
     Raises
     ------
     ValueError
-        If an argument is wrong, or the fit is not an estimate.
+        If an argument is wrong, the fit is not an estimate, or rows cannot be simulated as these were observed.
     """
     check_key(key)
     check_choice("kind", kind, KINDS)
@@ -125,20 +144,26 @@ def bootstrap(
     check_fit(model, fit, data)
     if not fit.status.is_estimate:
         raise ValueError(f"fit must be an estimate to be repeated; it is not: {fit.reason}")
-    check_data(data, model.num_components)
+    check_data(data, model.num_components, missing_allowed=True)
+    if kind == "parametric" and (labels is not None or has_missing(data)):
+        raise ValueError(
+            "kind='parametric' needs complete rows of unknown components: how values came to be missing, or rows to be "
+            "known, is no part of the mixture; use 'nonparametric' or 'weighted'."
+        )
     target = model.for_objective(fit.objective)
     settings = as_tolerance("atol", atol, data.dtype), jnp.int32(check_count("max_steps", max_steps))
-    rows = target.prepare(data, race.lanes(len(data), model, num_replicates))
-    params, status = _replicates(target, fit.params, rows, key, kind, num_replicates, *settings)
+    rows = target.prepare(data, race.lanes(len(data), model, num_replicates), weights, labels)
+    num_drawn = max(1, round(float(jnp.sum(rows.weights))))
+    params, status = _replicates(target, fit.params, rows, key, kind, num_replicates, num_drawn, *settings)
     return Bootstrap(params, status, model, kind)
 
 
 @eqx.filter_jit
-def _replicates(model, params, rows: Rows, key, kind: str, num_replicates: int, atol, limit):
+def _replicates(model, params, rows: Rows, key, kind: str, num_replicates: int, num_drawn: int, atol, limit):
     resample = {"nonparametric": _drawn_again, "weighted": _weighted, "parametric": _simulated}[kind]
 
     def one(key):
-        return race.climb(model, resample(model, params, rows, key), params, atol, limit)
+        return race.climb(model, resample(model, params, rows, key, num_drawn), params, atol, limit)
 
     keys = jax.random.split(key, num_replicates)
     ended = jax.lax.map(one, keys, batch_size=race.lanes(rows.num_rows, model, num_replicates))
@@ -153,16 +178,19 @@ def _where(sound: Bool[Array, " B"], one: Float[Array, "B ..."], other) -> Float
     return jnp.where(sound.reshape(-1, *[1] * (one.ndim - 1)), one, other)
 
 
-def _drawn_again(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""]) -> Rows:
-    drawn = jax.random.randint(key, (rows.num_rows,), 0, rows.num_rows)
-    return rows.reweighted(jnp.zeros(rows.num_rows, rows.weights.dtype).at[drawn].add(1.0))
+def _drawn_again(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""], num_drawn: int) -> Rows:
+    weights = rows.row_weights()
+    shares = jnp.cumsum(weights)
+    drawn = jnp.searchsorted(shares, shares[-1] * jax.random.uniform(key, (num_drawn,), weights.dtype), side="right")
+    counts = jnp.zeros_like(weights).at[drawn].add(1.0)
+    return rows.reweighted(counts * (shares[-1] / num_drawn))
 
 
-def _weighted(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""]) -> Rows:
-    weights = jax.random.exponential(key, (rows.num_rows,), rows.weights.dtype)
-    return rows.reweighted(weights * (rows.num_rows / jnp.sum(weights)))
+def _weighted(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""], num_drawn: int) -> Rows:
+    drawn = jax.random.gamma(key, rows.row_weights())
+    return rows.reweighted(drawn * (jnp.sum(rows.weights) / jnp.sum(drawn)))
 
 
-def _simulated(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""]) -> Rows:
-    drawn: Float[Array, "N D"] = model.sample(params, key, rows.num_rows)[0]
+def _simulated(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""], num_drawn: int) -> Rows:
+    drawn: Float[Array, "N D"] = model.sample(params, key, num_drawn)[0]
     return Rows.prepare(drawn, rows.form, model.num_components, 1)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key, Real
 from mixtures._checks import as_rows, as_tolerance, as_weights, check_choice, check_count, check_data, check_key
 from mixtures._kernel import Rows
 from mixtures._status import Status
-from mixtures.em.fit import fit_em, refuse_unbounded_weights
+from mixtures.em.fit import EMFit, check_fit, fit_em, refuse_unbounded_weights
 from mixtures.em.refit import refit, refits_at_once
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture, check_model
@@ -91,6 +91,7 @@ def cross_validate(
     key: Key[Array, ""],
     num_folds: int = 10,
     objective: str = "map",
+    fit: EMFit | None = None,
     num_starts: int = 8,
     max_steps: int = 2000,
     atol: float = 1e-6,
@@ -111,8 +112,11 @@ def cross_validate(
     objective
         As for `fit_em`. The default, ``"map"``, keeps variances from zero where the model has a proper prior (without
         any prior it is maximum likelihood); with ``"ml"`` a fold's likelihood may be unbounded.
+    fit
+        The fit of the same model, by the same objective, to all rows, which is a start of every fold; made anew if not
+        given.
     num_starts
-        Random starts of each fold; one more is the fit to all rows.
+        Random starts of each fold, beside that.
     max_steps, atol
         As for `fit_em`, of each fold.
     weights
@@ -143,11 +147,13 @@ def cross_validate(
 
     key_folds, key_fit, key_starts = jax.random.split(key, 3)
     fold = jax.random.permutation(key_folds, jnp.arange(len(data)) % num_folds)
-    whole = fit_em(model, data, key=key_fit, objective=objective, num_starts=2 * num_starts, weights=weights)
+    if fit is None:
+        fit = fit_em(model, data, key=key_fit, objective=objective, num_starts=2 * num_starts, weights=weights)
+    check_fit(model, fit, data, objective)
     target = model.for_objective(objective)
     rows = target.prepare(data, num_starts, weights)
     filled = rows.frame.fill(data)
-    log_density, status = _folds(target, rows, filled, fold, whole.params, key_starts, num_folds, num_starts, *settings)
+    log_density, status = _folds(target, rows, filled, fold, fit.params, key_starts, num_folds, num_starts, *settings)
     return CrossValidation(log_density, rows.row_weights(), fold, status)
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from mixtures._kernel import Rows
 from mixtures._status import Status
-from mixtures.em import race
+from mixtures.em import accelerate, race
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams, Moments
 from mixtures.model import Mixture
@@ -68,7 +68,7 @@ def descend(
         floored = eqx.tree_at(lambda m: m.prior, model, Floor(floor, rows.frame.scale))
         fresh = _join(seeds, _with_spikes(_best(kept).moments, spikes, effort.num_spikes))
         states = _join(_go_on(kept), jax.vmap(lambda moments: _before_m_step(interior, moments))(fresh))
-        states = race.run(floored, rows, states, jnp.asarray(_ATOL), jnp.int32(effort.num_steps))
+        states = race.advance_all(accelerate, floored, rows, states, jnp.asarray(_ATOL), jnp.int32(effort.num_steps))
         states = _join(states, kept)  # feasible still, should going on have led nowhere
         best = _best(states)
         least = jnp.min(model.family.least_variances(best.params, rows.frame))

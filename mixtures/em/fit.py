@@ -221,8 +221,8 @@ def _count_starts(start: str | AbstractParams, num_starts: int) -> int:
     return check_count("num_starts", num_starts)
 
 
-def check_fit(model: Mixture, fit: EMFit, x: Float[Array, "N D"]) -> None:
-    """Refuse what is not a fit of this mixture to data with so many features.
+def check_fit(model: Mixture, fit: EMFit, x: Float[Array, "N D"], objective: str | None = None) -> None:
+    """Refuse what is not a fit of this mixture (by a certain objective) to data with so many features.
 
     Raises
     ------
@@ -237,6 +237,8 @@ def check_fit(model: Mixture, fit: EMFit, x: Float[Array, "N D"]) -> None:
             f"fit must be of this model and these data: it has {found[0]} components in {found[1]} dimensions, "
             f"not {wanted[0]} in {wanted[1]}."
         )
+    if objective not in (None, fit.objective):
+        raise ValueError(f"fit must be from fit_em with objective={objective!r}; got one with {fit.objective!r}.")
 
 
 def refuse_unbounded_weights(model: Mixture, num_features: int) -> None:

@@ -16,6 +16,7 @@ from mixtures.families import AbstractFamily, AbstractParams, Gaussian
 from mixtures.model import Mixture
 from mixtures.starts import random_starts
 
+_TOLERANCE = 0.01  # of −2 log λ, for fits that stop just short of their maxima
 _MOST_FAILED = 0.05  # share of replicates without both maxima, above which the rest is a biased sample
 
 
@@ -40,6 +41,11 @@ class LikelihoodRatioTest(eqx.Module):
     def unbounded(self) -> int:
         """In how many replicates a start collapsed: the likelihood is unbounded, and an interior maximum was used."""
         return int((self.statuses == Status.INTERIOR).any(axis=1).sum())
+
+    @property
+    def fell_short(self) -> int:
+        """How many replicates have a statistic below zero: K + 1 components contain K, so a better maximum exists."""
+        return int((np.asarray(self.replicates) < -_TOLERANCE).sum())
 
     @property
     def p_value(self) -> float:
@@ -68,6 +74,13 @@ class LikelihoodRatioTest(eqx.Module):
             words.append(
                 f"The likelihood is unbounded (a start collapsed in {self.unbounded} of {total} replicates): the test "
                 "compares the largest interior maxima found, for the data and for the replicates alike."
+            )
+        where = ["for the data"] * (float(self.statistic) < -_TOLERANCE)
+        where += [f"in {self.fell_short} of {total} replicates"] * (self.fell_short > 0)
+        if where:
+            words.append(
+                f"The search ended lower with {many} components than with {few}, which cannot be the maximum, "
+                f"{' and '.join(where)}: more starts may help."
             )
         return " ".join(words)
 
@@ -125,7 +138,7 @@ def bootstrap_lrt(
     null = Mixture(Gaussian(family) if isinstance(family, str) else family, num_components)
 
     key_fit, key_tests = jax.random.split(key)
-    fitted = fit_em(null, data, key=key_fit, objective="ml", num_starts=4 * num_starts)
+    fitted = fit_em(null, data, key=key_fit, objective="ml", num_starts=4 * num_starts, max_steps=max_steps, atol=atol)
     if not fitted.status.is_estimate:
         nothing = jnp.full(num_replicates, jnp.nan, data.dtype)
         status = jnp.full((num_replicates + 1, 2), fitted.status_code)
@@ -160,6 +173,11 @@ def bootstrap_lrt_sequence(
     -------
     list of LikelihoodRatioTest
         The K of the last is the number of components chosen, if its p-value exceeds `level`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
     """
     check_key(key)
     check_share("level", level)
@@ -195,7 +213,7 @@ def _statistics(null: Mixture, params: AbstractParams, data, key, num_replicates
 def _one_test(
     null: Mixture, params: AbstractParams, x: Float[Array, "N D"], key: Key[Array, ""], num_starts: int, atol, limit
 ) -> tuple[Float[Array, ""], Int[Array, " 2"]]:
-    """−2 log λ, never below 0 because K + 1 components contain K, and how both fits ended."""
+    """−2 log λ, and how both fits ended."""
     alternative = Mixture(null.family, null.num_components + 1)
     rows = Rows.prepare(x, null.family.form(x.shape[1], x.dtype), alternative.num_components, num_starts)
     key_null, key_alternative, key_split = jax.random.split(key, 3)
@@ -203,8 +221,7 @@ def _one_test(
     few: Refit = refit(null, rows, starts, atol, limit)
     random = random_starts(alternative, x, key_alternative, num_starts)
     many: Refit = refit(alternative, rows, _joined(_splits(null, few.params, rows, x, key_split), random), atol, limit)
-    statistic = jnp.maximum(2 * (many.log_likelihood - few.log_likelihood), 0.0)
-    return statistic, jnp.stack([few.status, many.status])
+    return 2 * (many.log_likelihood - few.log_likelihood), jnp.stack([few.status, many.status])
 
 
 def _joined(first: AbstractParams, second: AbstractParams) -> AbstractParams:

@@ -3,20 +3,18 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from mixtures._kernel import Rows, natural_curvature
 from mixtures._status import Status
 from mixtures.coordinates import Coordinates
 from mixtures.em import step as em_step
+from mixtures.em.ascent import highest, newton_direction
 from mixtures.em.step import EMState
 from mixtures.model import Mixture
 
 MOST_COORDINATES = 200  # above which a Hessian costs more than the EM steps it saves
-_LONGEST_STEP = 3.0  # in any unconstrained coordinate
-_STEP_LENGTHS = 2.0 ** -np.arange(0.0, 8.0, 2.0)  # tried, as fractions of a Newton step
-_LEAST_CURVATURE = 1e-10  # of the largest: below it a direction is flat
+_NUM_LENGTHS = 4  # of a Newton step, tried by each leap
 
 
 class Run(eqx.Module):
@@ -38,37 +36,19 @@ def advance(model: Mixture, rows: Rows, run: Run, atol: Float[Array, ""]) -> Run
     plain = em_step.step(model, rows, run.state, atol)
     coordinates = Coordinates.of(model, rows.frame)
     u = coordinates.vector(plain.params)
-    direction, promised, definite = _direction(model, rows, coordinates, u)
-
-    def climb(u):
-        return model.log_joint(coordinates.params(u), rows)
-
-    candidates = u + _STEP_LENGTHS[:, None] * direction
-    heights = jax.vmap(climb)(candidates)
-    best = jnp.argmax(jnp.where(jnp.isfinite(heights), heights, -jnp.inf))
-    leap = em_step.init(model, rows, coordinates.params(candidates[best]))
+    direction = newton_direction(*derivatives(model, rows, coordinates, u))
+    step = jnp.where(jnp.isfinite(direction.step), direction.step, 0.0)
+    reached, _ = highest(lambda u: model.log_joint(coordinates.params(u), rows), u, step, _NUM_LENGTHS)
+    leap = em_step.init(model, rows, coordinates.params(reached))
     leap = eqx.tree_at(lambda s: s.num_steps, leap, plain.num_steps + 1)
     higher = (leap.objective > plain.objective) & em_step.is_wide(model, rows, leap.params)
     chosen = jax.tree.map(lambda a, b: jnp.where(higher, a, b), leap, plain)
-    status = jnp.where(definite & (promised < atol), jnp.int32(Status.CONVERGED), jnp.int32(Status.RUNNING))
+    status = jnp.where(
+        direction.definite & (direction.promised < atol), jnp.int32(Status.CONVERGED), jnp.int32(Status.RUNNING)
+    )
     chosen = eqx.tree_at(lambda s: s.status, chosen, status)
     running = plain.status == Status.RUNNING
     return Run(jax.tree.map(lambda a, b: jnp.where(running, b, a), plain, chosen))
-
-
-def _direction(
-    model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]
-) -> tuple[Float[Array, " d"], Float[Array, ""], Bool[Array, ""]]:
-    """Newton's direction with negative curvature turned round, the gain it promises, and whether nothing was turned."""
-    gradient, hessian = derivatives(model, rows, coordinates, u)
-    unit = jax.lax.rsqrt(jnp.maximum(jnp.abs(jnp.diagonal(hessian)), jnp.finfo(u.dtype).tiny))
-    curvature, axes = jnp.linalg.eigh(-hessian * unit[:, None] * unit)
-    slope = axes.T @ (unit * gradient)
-    floor = _LEAST_CURVATURE * jnp.max(jnp.abs(curvature))
-    direction = unit * (axes @ (slope / jnp.maximum(jnp.abs(curvature), floor)))
-    promised = 0.5 * jnp.sum(slope**2 / jnp.maximum(jnp.abs(curvature), floor))
-    direction = direction * jnp.minimum(1.0, _LONGEST_STEP / jnp.max(jnp.abs(direction)))
-    return jnp.where(jnp.isfinite(direction), direction, 0.0), promised, jnp.all(curvature > floor)
 
 
 def derivatives(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]):

@@ -10,6 +10,7 @@ from mixtures._status import Status
 from mixtures.coordinates import Coordinates
 from mixtures.em import accelerate, newton
 from mixtures.em import step as em_step
+from mixtures.em.relay import relay
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
@@ -54,42 +55,45 @@ def _known_means(x: Float[Array, "N D"], labels: Int[Array, " N"], num_component
 def short_runs(
     model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""], num_finalists: int
 ) -> EMState:
-    """Accelerated EM from every start, longer for the better half, and longest for the best quarter."""
+    """Accelerated EM from every start, longer for the better half and longest for the best quarter; or long for all."""
     num_starts = states.status.shape[0]
-    for length, share in _HEATS if num_finalists < num_starts else ((_LONG_RUN, 1),):
+    if num_finalists == num_starts:
+        return relay(accelerate, model, rows, states, atol, jnp.minimum(limit, _LONG_RUN))
+    for length, share in _HEATS:
         count = max(num_finalists, num_starts // share)
         states = advance_best(accelerate, model, rows, states, count, atol, jnp.minimum(limit, length))
     return states
-
-
-def run(model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""]) -> EMState:
-    """Accelerated EM from every start, until it has ended or taken `limit` E-steps."""
-    return advance_all(accelerate, model, rows, states, atol, limit)
 
 
 @eqx.filter_jit
 def finals(
     model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""], num_finalists: int
 ) -> EMState:
-    """Run the best unfinished starts to convergence, and drop the rest.
-
-    Should all of them collapse, the next best are run, until one ends in an interior maximum or none is left.
-    """
+    """Run the best unfinished starts to convergence, by Newton's method where it is affordable; drop the rest."""
     newtonian = rows.groups is None and Coordinates.of(model, rows.frame).size <= newton.MOST_COORDINATES
     method = newton if newtonian else accelerate
-
-    def one_round(states):
-        states = advance_best(method, model, rows, states, num_finalists, atol, limit)
-        cut_short = (states.status == Status.RUNNING) & (states.num_steps >= limit)
-        return _with_status(states, jnp.where(cut_short, jnp.int32(Status.MAX_STEPS), states.status))
-
-    def unsettled(states):
-        interior = jnp.isin(states.status, jnp.array([Status.CONVERGED, Status.MAX_STEPS, Status.STALLED]))
-        return jnp.any(states.status == Status.RUNNING) & ~jnp.any(interior)
-
-    states = jax.lax.while_loop(unsettled, one_round, one_round(states))
+    states = settle(method, model, rows, states, num_finalists, atol, limit)
     dropped = jnp.where(states.status == Status.RUNNING, jnp.int32(Status.DROPPED), states.status)
     return _with_status(states, dropped)
+
+
+def settle(method, model, rows, states: EMState, count: int, atol, limit) -> EMState:
+    """Run the `count` best unfinished starts to their end; where none ends in an interior maximum, the next best."""
+    all_of_them = count == states.status.shape[0]
+
+    def one_round(carry):
+        if all_of_them:
+            states = relay(method, model, rows, carry[0], atol, limit)
+        else:
+            states = advance_best(method, model, rows, carry[0], count, atol, limit)
+        return _with_status(states, _cut_short(states, limit)), jnp.array(False)
+
+    def unsettled(carry):
+        states, first = carry
+        interior = jnp.isin(states.status, jnp.array([Status.CONVERGED, Status.MAX_STEPS, Status.STALLED]))
+        return first | (jnp.any(states.status == Status.RUNNING) & ~jnp.any(interior))
+
+    return jax.lax.while_loop(unsettled, one_round, (states, jnp.array(True)))[0]
 
 
 @eqx.filter_jit
@@ -108,8 +112,7 @@ def climb(model: Mixture, rows: Rows, params: AbstractParams, atol: Float[Array,
     """Accelerated EM from one start."""
     start = jax.tree.map(lambda leaf: leaf[None], em_step.init(model, rows, params))
     ended = jax.tree.map(lambda leaf: leaf[0], advance_all(accelerate, model, rows, start, atol, limit))
-    cut_short = ended.status == Status.RUNNING
-    return _with_status(ended, jnp.where(cut_short, jnp.int32(Status.MAX_STEPS), ended.status))
+    return _with_status(ended, _cut_short(ended, limit))
 
 
 def advance_best(method, model, rows, states: EMState, count: int, atol, limit) -> EMState:
@@ -120,6 +123,12 @@ def advance_best(method, model, rows, states: EMState, count: int, atol, limit) 
     best = jnp.argsort(-height)[:count]
     ended = advance_all(method, model, rows, jax.tree.map(lambda leaf: leaf[best], states), atol, limit)
     return jax.tree.map(lambda leaf, new: leaf.at[best].set(new), states, ended)
+
+
+def _cut_short(states: EMState, limit) -> Int[Array, "*R"]:
+    """The status of each start, MAX_STEPS where it is unfinished and may take no more steps."""
+    spent = (states.status == Status.RUNNING) & (states.num_steps >= limit)
+    return jnp.where(spent, jnp.int32(Status.MAX_STEPS), states.status)
 
 
 def _with_status(states: EMState, status: Int[Array, " R"]) -> EMState:

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from mixtures._kernel import Rows
-from mixtures._status import Status
 from mixtures.coordinates import Coordinates
 from mixtures.em import accelerate, race
 from mixtures.em import step as em_step
@@ -29,26 +28,12 @@ class Refit(eqx.Module):
 
 def refit(model: Mixture, rows: Rows, starts: AbstractParams, atol: Float[Array, ""], limit: Int[Array, ""]) -> Refit:
     """Run all starts a little and the best two to convergence; should these collapse, the next best, and so on."""
-    finalists = min(_FINALISTS, starts.weights.shape[0])
-
-    def one_round(carry):
-        states, _ = carry
-        states = race.advance_best(accelerate, model, rows, states, finalists, atol, limit)
-        cut_short = (states.status == Status.RUNNING) & (states.num_steps >= limit)
-        status = jnp.where(cut_short, jnp.int32(Status.MAX_STEPS), states.status)
-        return eqx.tree_at(lambda s: s.status, states, status), jnp.array(False)
-
-    def unsettled(carry):
-        states, first = carry
-        interior = jnp.isin(states.status, jnp.array([Status.CONVERGED, Status.MAX_STEPS, Status.STALLED]))
-        return first | (jnp.any(states.status == Status.RUNNING) & ~jnp.any(interior))
-
     coordinates = Coordinates.of(model, rows.frame)
     states = jax.vmap(lambda params: em_step.init(model, rows, model.keep_fixed(coordinates.into_support(params))))(
         starts
     )
     states = race.advance_all(accelerate, model, rows, states, atol, jnp.minimum(limit, _SHORT_RUN))
-    states, _ = jax.lax.while_loop(unsettled, one_round, (states, jnp.array(True)))
+    states = race.settle(accelerate, model, rows, states, min(_FINALISTS, starts.weights.shape[0]), atol, limit)
     best, ended, found = choose(states.objective, states.status)
     params, log_likelihood = jax.tree.map(
         lambda leaf: jnp.where(found, leaf[best], jnp.nan), (states.params, states.log_likelihood)

@@ -65,6 +65,11 @@ class FloorProfile(eqx.Module):
         return float(np.exp(floors[last] + share * (floors[last + 1] - floors[last])))
 
     @property
+    def held(self) -> Bool[np.ndarray, " F"]:
+        """Where the floor itself holds the narrowest component, so that the value is the floor's own doing."""
+        return np.asarray(self.least_variance <= (1 + _SAME_VARIANCE) * self.floors)
+
+    @property
     def plateau(self) -> Plateau | None:
         """The floors for which the fit's interior maximum is the largest; None where there are none."""
         low = float(self.floors[0]) if self.crossing is None else self.crossing
@@ -74,7 +79,7 @@ class FloorProfile(eqx.Module):
     @property
     def other_plateaus(self) -> tuple[Plateau, ...]:
         """Other interior maxima that are the largest for some of the floors tried, widest range first."""
-        free = np.asarray(self.converged & (self.least_variance > (1 + _SAME_VARIANCE) * self.floors))
+        free = np.asarray(self.converged) & ~self.held
         heights = np.asarray(self.log_likelihood)
         found: list[Plateau] = []
         for i in np.flatnonzero(free & ~(np.abs(heights - float(self.interior)) <= _TOLERANCE)):
@@ -92,7 +97,7 @@ class FloorProfile(eqx.Module):
     def sentences(self) -> tuple[str, ...]:
         """What a person should conclude."""
         others = [
-            f"With a floor from {_short(p.low)} to {_short(p.high)} it is another interior maximum, "
+            f"With a floor from {_digits(p.low)} to {_digits(p.high)} it is another interior maximum, "
             f"{p.log_likelihood:.3f}."
             for p in self.other_plateaus[:2]
         ]
@@ -110,19 +115,19 @@ class FloorProfile(eqx.Module):
         if self.plateau is None:
             return (
                 f"The interior maximum, {float(self.interior):.3f}, is the largest log-likelihood under no floor: one "
-                f"that allows its narrowest component ({_short(float(self.interior_variance))} of the data's variance) "
-                "allows a narrower one that does better."
+                f"that allows its narrowest component ({_digits(float(self.interior_variance))} of the data's "
+                "variance) allows a narrower one that does better."
             )
         return (
-            f"With a floor anywhere from {_short(self.plateau.low)} to {_short(self.plateau.high)} of the data's "
+            f"With a floor anywhere from {_digits(self.plateau.low)} to {_digits(self.plateau.high)} of the data's "
             f"variance the largest log-likelihood is that of the interior maximum, {float(self.interior):.3f}: over "
             "this range the answer does not depend on the floor."
         )
 
     def _say_spikes(self) -> str:
         if np.isfinite(self.interior) and self.crossing is None:
-            return f"Down to the smallest floor tried, {_short(float(self.floors[0]))}, nothing exceeds it."
-        where = "A" if self.crossing is None else f"Below {_short(self.crossing)} a"
+            return f"Down to the smallest floor tried, {_digits(float(self.floors[0]))}, nothing exceeds it."
+        where = "A" if self.crossing is None else f"Below {_digits(self.crossing)} a"
         return (
             f"{where} narrower component does better, and better still the smaller the floor: by "
             f"{self.per_decade:.1f} nats for each factor of ten at the smallest ones tried. To choose a floor there, "
@@ -130,7 +135,7 @@ class FloorProfile(eqx.Module):
         )
 
 
-def _short(value: float) -> str:
+def _digits(value: float) -> str:
     return f"{value:.2g}".replace("e-0", "e-")
 
 
@@ -206,9 +211,7 @@ def floor_profile(
     key_fit, key_starts = jax.random.split(key)
     if fit is None:
         fit = fit_em(model, x, key=key_fit, objective="ml", weights=weights, labels=labels)
-    check_fit(model, fit, rows_of_x)
-    if fit.objective != "ml":
-        raise ValueError("fit must be a maximum-likelihood fit, from fit_em with objective='ml'; got a MAP fit.")
+    check_fit(model, fit, rows_of_x, "ml")
     num_rows, num_features = rows_of_x.shape
     # Solutions at one floor are where the search at the next begins, so the steps between must be small.
     rungs = np.union1d(ladder, FLOORS[ladder[0] < FLOORS])

@@ -196,7 +196,7 @@ def criteria(
         bic=bic,
         sabic=twice - df * math.log((size + 2) / 24),
         icl=bic + 2 * sure,
-        spurious=tuple(spurious(model, fit, rows)),
+        spurious=tuple(spurious(model, fit, rows, weights, labels)),
     )
 
 
@@ -282,7 +282,9 @@ def select(
             candidate = criteria(model, found, rows, weights)
             if criterion != "cv":
                 return candidate
-            held_out = cross_validate(model, rows, key=key, num_folds=num_folds, objective="ml", weights=weights)
+            held_out = cross_validate(
+                model, rows, key=key, fit=found, num_folds=num_folds, objective="ml", weights=weights
+            )
             return replace(candidate, cross_validation=held_out)
 
     # Compiling leaves Python free to trace the next candidate; large data keep every core busy by themselves.

@@ -8,7 +8,7 @@ in which a component of nearly no width sits on them (Day 1969, section 7; McLac
 import equinox as eqx
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Real
+from jaxtyping import Integer, Real
 
 from mixtures._checks import as_rows
 from mixtures._kernel import Rows
@@ -21,14 +21,20 @@ from mixtures.model import Mixture
 RULES = ((0.1, 4), (0.01, 10))
 
 
-def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str]:
+def spurious(
+    model: Mixture,
+    fit: EMFit,
+    x: Real[ArrayLike, "N *D"],
+    weights: Real[ArrayLike, " N"] | None = None,
+    labels: Integer[ArrayLike, " N"] | None = None,
+) -> list[str]:
     """Say which components of a fit look as if they owed its height to a few rows; empty if none does.
 
     A component is named if it is narrow and has few rows: it claims fewer than 4 (D + 1) and its narrowest direction
     has less than a tenth of the other components' standard deviation, or fewer than 10 (D + 1) and less than a
     hundredth. Equal rows count once: a distinct row counts with its responsibility, or the sum over its copies where
     that is below one. Directions are principal ones in standardised features; the others' variances in theirs are
-    averaged by their weights. A small group that is as wide as others is not named, nor is a narrow group of many
+    averaged by their proportions. A small group that is as wide as others is not named, nor is a narrow group of many
     distinct rows. The four numbers are a convention, not a test.
 
     Parameters
@@ -39,50 +45,58 @@ def spurious(model: Mixture, fit: EMFit, x: Real[ArrayLike, "N *D"]) -> list[str
         The fit, from `fit_em`.
     x
         The data that were fitted, (N,) or (N, D).
+    weights, labels
+        What the fit was given.
 
     Returns
     -------
     list of str
         A sentence a component.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, or the fit is not of this model and these data.
     """
     rows = as_rows(x)
     check_fit(model, fit, rows)
     if not fit.status.is_estimate or model.num_components == 1:
         return []
-    shares, narrowest = map(np.asarray, _shares_and_widths(model, fit.params, model.prepare(rows)))
-    weights = np.asarray(fit.params.weights)[: model.num_components]
-    ratios = _relative_widths(weights / weights.sum(), narrowest)
-    claimed = _distinct_rows(np.asarray(rows), shares)
-    named = [(ratios < narrow) & (claimed < few * (rows.shape[1] + 1)) for narrow, few in RULES]
+    found = _claims_and_widths(model, fit.params, model.prepare(rows, 1, weights, labels))
+    claims, least_variances = map(np.asarray, found)
+    proportions = np.asarray(fit.params.weights)[: model.num_components]
+    ratios = _relative_widths(proportions / proportions.sum(), least_variances)
+    distinct = _distinct_rows(np.asarray(rows), claims)
+    named = [(ratios < narrow) & (distinct < few * (rows.shape[1] + 1)) for narrow, few in RULES]
     return [
-        _explain(k, shares[:, k].sum(), claimed[k], len(rows), ratios[k])
+        _explain(k, claims[:, k].sum(), distinct[k], claims.sum(), ratios[k])
         for k in np.flatnonzero(np.any(named, axis=0)).tolist()
     ]
 
 
 @eqx.filter_jit
-def _shares_and_widths(model: Mixture, params: AbstractParams, rows: Rows):
+def _claims_and_widths(model: Mixture, params: AbstractParams, rows: Rows):
     shares = model.responsibilities(params, rows)[:, : model.num_components]
-    return shares, model.family.least_variances(params, rows.frame)
+    return shares * rows.row_weights()[:, None], model.family.least_variances(params, rows.frame)
 
 
-def _relative_widths(weights: np.ndarray, narrowest: np.ndarray) -> np.ndarray:
+def _relative_widths(proportions: np.ndarray, least_variances: np.ndarray) -> np.ndarray:
     """Each component's narrowest standard deviation over that of the others."""
-    others = np.sum(weights * narrowest) - weights * narrowest
-    return np.sqrt(narrowest * (1 - weights) / np.maximum(others, np.finfo(others.dtype).tiny))
+    others = np.sum(proportions * least_variances) - proportions * least_variances
+    return np.sqrt(least_variances * (1 - proportions) / np.maximum(others, np.finfo(others.dtype).tiny))
 
 
-def _distinct_rows(rows: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def _distinct_rows(rows: np.ndarray, claims: np.ndarray) -> np.ndarray:
     """How many distinct rows each component claims."""
     _, of_row = np.unique(rows, axis=0, return_inverse=True)
-    summed = np.zeros((of_row.max() + 1, shares.shape[1]))
-    np.add.at(summed, of_row.ravel(), shares)
+    summed = np.zeros((of_row.max() + 1, claims.shape[1]))
+    np.add.at(summed, of_row.ravel(), claims)
     return np.minimum(summed, 1.0).sum(axis=0)
 
 
-def _explain(component: int, count: float, distinct: float, num_rows: int, ratio: float) -> str:
+def _explain(component: int, count: float, distinct: float, total: float, ratio: float) -> str:
     tied = f" ({distinct:.1f} distinct ones)" if distinct < count - 0.5 else ""
     return (
-        f"Component {component + 1} claims {count:.1f} of {num_rows} rows{tied}, and its narrowest direction is "
+        f"Component {component + 1} claims {count:.1f} of {total:.6g} rows{tied}, and its narrowest direction is "
         f"1/{1 / ratio:.0f} as wide as the other components': the fit may owe its height to these few rows."
     )

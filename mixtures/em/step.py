@@ -3,18 +3,17 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from mixtures._kernel import Frame, Rows
 from mixtures._status import Status
 from mixtures.coordinates import Coordinates
+from mixtures.em.ascent import highest, newton_direction
 from mixtures.families import AbstractParams, Moments
 from mixtures.model import Mixture
 
 _NARROWEST = 1e-10  # a variance, as a fraction of the data's: five orders of magnitude in width
-_LONGEST_STEP = 3.0  # in any unconstrained coordinate: a factor e³ in a variance, three data widths in a mean
-_STEP_LENGTHS = 2.0 ** -np.arange(0, 16, 2)  # tried by a numerical M-step, as fractions of a Newton step
+_NUM_LENGTHS = 8  # of a Newton step, tried by a numerical M-step
 
 
 class EMState(eqx.Module):
@@ -107,14 +106,10 @@ def _climb(model: Mixture, frame: Frame, moments: Moments, params: AbstractParam
         return model.family.expected_log_density(candidate, moments) + model.log_prior(candidate)
 
     start = coordinates.vector(params)
-    curvature, axes = jnp.linalg.eigh(jax.jacfwd(jax.grad(expected_log_joint))(start))
-    floor = jnp.finfo(start.dtype).eps * jnp.max(jnp.abs(curvature))
-    direction = axes @ ((axes.T @ jax.grad(expected_log_joint)(start)) / jnp.maximum(jnp.abs(curvature), floor))
-    direction = direction * jnp.minimum(1.0, _LONGEST_STEP / jnp.max(jnp.abs(direction)))
-    candidates = start + _STEP_LENGTHS[:, None] * direction
-    heights = jax.vmap(expected_log_joint)(candidates)
-    best = jnp.argmax(jnp.where(jnp.isfinite(heights), heights, -jnp.inf))
-    higher = heights[best] > expected_log_joint(start)
-    moved = jax.tree.map(lambda new, old: jnp.where(higher, new, old), coordinates.params(candidates[best]), params)
+    gradient, hessian = jax.grad(expected_log_joint), jax.jacfwd(jax.grad(expected_log_joint))
+    step = newton_direction(gradient(start), hessian(start)).step
+    reached, height = highest(expected_log_joint, start, step, _NUM_LENGTHS)
+    higher = height > expected_log_joint(start)
+    moved = jax.tree.map(lambda new, old: jnp.where(higher, new, old), coordinates.params(reached), params)
     # Without a direction there was no search, and standing still would look like convergence.
-    return jax.tree.map(lambda leaf: jnp.where(jnp.all(jnp.isfinite(direction)), leaf, jnp.nan), moved)
+    return jax.tree.map(lambda leaf: jnp.where(jnp.all(jnp.isfinite(step)), leaf, jnp.nan), moved)

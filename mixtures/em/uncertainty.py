@@ -70,6 +70,11 @@ class StandardErrors(eqx.Module):
         ----------
         function
             From parameters, such as `EMFit.params`, to an array; differentiable.
+
+        Returns
+        -------
+        value, error
+            Arrays of the function's shape; the error is NaN where refused.
         """
 
         def of_point(u):
@@ -79,7 +84,13 @@ class StandardErrors(eqx.Module):
         return of_point(self.point), jnp.sqrt(jnp.einsum("...i,ij,...j->...", jacobian, self.covariance, jacobian))
 
     def interval(self, function: Callable[[AbstractParams], Array], level: float = 0.89) -> tuple[Array, Array]:
-        """Central interval of any function of the parameters, symmetric about its value; NaN where refused."""
+        """Central interval of any function of the parameters, symmetric about its value; NaN where refused.
+
+        Raises
+        ------
+        ValueError
+            If `level` does not lie between 0 and 1.
+        """
         check_share("level", level)
         value, error = self.of(function)
         half = jax.scipy.special.ndtri((1 + level) / 2) * error

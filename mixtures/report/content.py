@@ -59,7 +59,7 @@ def content(comparison: Comparison) -> dict:
         "verdict": asdict(c.verdict),
         "timings": c.timings,
         "settings": c.settings,
-        "run": {"precision": str(np.asarray(c.map.log_likelihood).dtype), "versions": _versions()},
+        "run": run_content(c.map),
     }
     for engine in ("vi", "nuts"):
         if value["fits"][engine]["status"] != Status.CONVERGED.label:
@@ -100,6 +100,15 @@ def model_content(model: Mixture, data: Data) -> dict:
     }
 
 
+def run_content(fit: EMFit) -> dict:
+    """What the numbers also depend on: the precision of the arithmetic, and versions."""
+    versions = {"mixtures": __version__, "python": platform.python_version()}
+    return {
+        "precision": str(np.asarray(fit.log_likelihood).dtype),
+        "versions": versions | {name: version(name) for name in _PACKAGES},
+    }
+
+
 def em_content(model: Mixture, fit: EMFit) -> dict:
     """An EM fit: its outcome, objectives, estimates, and what became of its starts."""
     return {
@@ -137,7 +146,7 @@ def _floor_profile(c: Comparison) -> dict:
     if profile is None:
         why = refusal(c.model, len(c.data.columns)) if c.ml.unbounded else ""
         return {"floor_profile": None, "floor_profile_reason": why or None}
-    names = ("floors", "log_likelihood", "least_variance", "converged", "interior", "interior_variance")
+    names = ("floors", "log_likelihood", "least_variance", "held", "converged", "interior", "interior_variance")
     value = {name: np.asarray(getattr(profile, name)) for name in names}
     value |= {
         "crossing": profile.crossing,
@@ -273,7 +282,3 @@ def _blank(mapping: dict, *keys: str) -> None:
 def _short(values: np.ndarray) -> np.ndarray:
     """Numbers for pictures: six significant digits."""
     return np.vectorize(lambda v: float(f"{v:.6g}"), otypes=[float])(values)
-
-
-def _versions() -> dict[str, str]:
-    return {"mixtures": __version__, "python": platform.python_version()} | {name: version(name) for name in _PACKAGES}

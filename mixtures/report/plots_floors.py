@@ -30,7 +30,7 @@ def _curve(ax: Axes, profile: dict) -> None:
     at, heights = np.asarray(profile["floors"]), np.asarray(profile["log_likelihood"], float)
     ax.plot(at, heights, color=EM, linewidth=2, zorder=3)
     # Where the narrowest component sits on the floor, the value is the floor's own doing.
-    held = np.asarray(profile["least_variance"], float) < 1.001 * at
+    held = np.asarray(profile["held"])
     ax.plot(at[held], heights[held], "o", color=EM, markersize=6, markeredgecolor=PAPER, zorder=4)
     ax.set_xscale("log")
     ax.set_xlim(at[0], at[-1])

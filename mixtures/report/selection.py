@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mixtures.data import Data
 from mixtures.em.select import CRITERIA, INFORMATION_CRITERIA, Candidate, Selection
-from mixtures.report.content import SCHEMA, data_content, em_content
+from mixtures.report.content import SCHEMA, data_content, em_content, run_content
 from mixtures.report.folder import replace_folder
 from mixtures.report.html import environment, stylesheet
 from mixtures.report.plain import plain, to_json
@@ -26,6 +26,7 @@ def selection_content(data: Data, selection: Selection, settings: dict) -> dict:
             "criterion": selection.criterion,
             "criterion_name": NAMES[selection.criterion],
             "settings": settings,
+            "run": run_content(selection.candidates[0].fit),
             "reasons": say_selection(selection),
             "best": _best(selection) if selection.ranked else None,
             "candidates": candidates,

@@ -114,6 +114,44 @@ def test_an_unbounded_likelihood_is_refused(series):
     assert all(np.isnan(value).all() for value in replicates.values.values())
 
 
+@pytest.mark.parametrize("kind", ["nonparametric", "weighted"])
+def test_a_weight_of_two_is_the_row_twice(kind):
+    """One normal: the mean's standard error is σ/√n, and for n Dirichlet weights of one σ/√(n + 1), n all copies."""
+    x, weights = np.random.default_rng(1).normal(size=60), np.where(np.arange(60) < 20, 3.0, 1.0)
+    model = mx.Mixture(mx.Gaussian("full"), 1)
+    fit = mx.fit_em(model, x, key=KEY, objective="ml", num_starts=1, weights=weights)
+    found = mx.bootstrap(model, fit, x, key=KEY, kind=kind, num_replicates=2000, weights=weights)
+    copies = np.repeat(x, weights.astype(int))
+    expected = copies.std() / np.sqrt(len(copies) + (kind == "weighted"))
+    assert found.values["means"][0, 0] == pytest.approx(expected, rel=4 / np.sqrt(2 * 2000))
+
+
+def test_gaps_are_kept():
+    """One diagonal normal with gaps: every mean has the standard error of the values observed of it."""
+    x = np.random.default_rng(2).normal(size=(200, 2))
+    x[:120, 1] = np.nan
+    model = mx.Mixture(mx.Gaussian("diagonal"), 1)
+    fit = mx.fit_em(model, x, key=KEY, objective="ml", num_starts=1)
+    found = mx.bootstrap(model, fit, x, key=KEY, kind="weighted", num_replicates=1000)
+    expected = np.nanstd(x, axis=0) / np.sqrt([200, 80])
+    # How many rows have a value is random too, which adds a few per cent to the second.
+    np.testing.assert_allclose(found.values["means"][0], expected, rtol=4 / np.sqrt(2 * 1000) + 0.02)
+
+
+def test_known_rows_stay_known():
+    """All rows known, groups that coincide: two separate normals, whose labels nothing else tells apart."""
+    rng = np.random.default_rng(3)
+    x, labels = rng.normal(size=300), np.repeat([0, 1], [100, 200])
+    model = mx.Mixture(mx.Gaussian("full"), 2)
+    fit = mx.fit_em(model, x, key=KEY, objective="ml", num_starts=2, labels=labels)
+    found = mx.bootstrap(model, fit, x, key=KEY, num_replicates=1000, labels=labels)
+    expected = [x[labels == k].std() / np.sqrt((labels == k).sum()) for k in (0, 1)]
+    np.testing.assert_allclose(found.values["means"][:, 0], expected, rtol=4 / np.sqrt(2 * 1000) + 0.02)
+    np.testing.assert_allclose(found.values["weights"], np.sqrt(1 / 3 * 2 / 3 / 300), rtol=4 / np.sqrt(2 * 1000))
+    with pytest.raises(ValueError, match="kind='parametric' needs complete rows of unknown components"):
+        mx.bootstrap(model, fit, x, key=KEY, kind="parametric", labels=labels)
+
+
 BAD = {
     "kind": ({"kind": "jackknife"}, "kind must be one of 'nonparametric', 'weighted', 'parametric'; got 'jackknife'"),
     "replicates": ({"num_replicates": 1}, "num_replicates must be a whole number of at least 2, got 1"),

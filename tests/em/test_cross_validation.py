@@ -50,6 +50,17 @@ def test_a_weight_of_two_is_the_row_twice():
     assert found.standard_error == pytest.approx(twice.std(ddof=1) / np.sqrt(40))
 
 
+def test_a_fit_that_is_given_is_a_start_of_every_fold(series):
+    fit = mx.fit_em(ONE, series, key=KEY, objective="ml", num_starts=1)
+    given, anew = (
+        mx.cross_validate(ONE, series, key=KEY, fit=fit, num_folds=7, num_starts=1, objective="ml")
+        for fit in (fit, None)
+    )
+    np.testing.assert_allclose(given.log_density, anew.log_density, rtol=1e-8)
+    with pytest.raises(ValueError, match="fit must be from fit_em with objective='map'; got one with 'ml'"):
+        mx.cross_validate(ONE, series, key=KEY, fit=fit)
+
+
 def test_each_fold_is_the_fit_of_the_others():
     x = load("acidity").values
     model = mx.Mixture(mx.Gaussian("tied"), 2)

@@ -82,6 +82,15 @@ def test_failed_replicates_are_counted_and_refused_when_many():
     assert "no estimate under 2 or 3 components" in nothing.reason
 
 
+def test_a_search_that_fell_short_is_said():
+    good = [mx.Status.CONVERGED] * 2
+    found = outcome(30.0, np.array([-1.0, -0.001, 0.0, 50.0]), good, [good] * 4)
+    assert found.fell_short == 1
+    assert found.p_value == 2 / 5
+    assert "ended lower with 3 components than with 2, which cannot be the maximum, in 1 of 4" in found.reason
+    assert "for the data" in outcome(-1.0, np.arange(4.0), good, [good] * 4).reason
+
+
 BAD = {
     "replicates": ({"num_replicates": 1}, "num_replicates must be a whole number of at least 2, got 1"),
     "components": ({"num_components": 0}, "num_components must be a whole number of at least 1, got 0"),

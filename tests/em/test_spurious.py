@@ -29,6 +29,14 @@ def by_groups(x, groups):
     return model, fake.em_fit(model, Data(x, names), params)
 
 
+def test_weights_count_rows_and_labels_give_them_away():
+    model, fit = by_groups(TRIPLE, np.arange(100) >= 97)
+    doubled = mx.spurious(model, fit, TRIPLE, weights=np.full(100, 2.0))
+    assert " of 200 rows (" in doubled[0], "six rows, of which three are distinct"
+    elsewhere = np.zeros(100, int)
+    assert mx.spurious(model, fit, TRIPLE, labels=elsewhere)[0].startswith("Component 2 claims 0.0 of 100 rows")
+
+
 def test_three_rows_close_together():
     model, fit = by_groups(TRIPLE, np.arange(100) >= 97)
     (sentence,) = mx.spurious(model, fit, TRIPLE)

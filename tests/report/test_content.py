@@ -132,7 +132,7 @@ def test_the_floor_profile_is_told_whole():
     profile = ml["floor_profile"]
     assert ml["floor_profile_reason"] is None
     assert set(profile) == {
-        *("floors", "log_likelihood", "least_variance", "converged", "interior", "interior_variance"),
+        *("floors", "log_likelihood", "least_variance", "held", "converged", "interior", "interior_variance"),
         *("crossing", "plateau", "other_plateaus", "nats_per_decade", "sentences"),
     }
     assert len(profile["floors"]) == len(profile["log_likelihood"]) == 29
