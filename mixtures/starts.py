@@ -28,7 +28,7 @@ def starting_params(
         If parameters of another shape than the mixture's are given.
     """
     if isinstance(start, AbstractParams):
-        return _given(model, x.shape[1], start)
+        return given_params(model, x.shape[1], start)
     return STARTS[start](model, x, key, num_starts)
 
 
@@ -93,7 +93,7 @@ STARTS: dict[str, Callable[[Mixture, Float[Array, "N D"], Key[Array, ""], int], 
 }
 
 
-def _given(model: Mixture, num_features: int, params: AbstractParams) -> AbstractParams:
+def given_params(model: Mixture, num_features: int, params: AbstractParams) -> AbstractParams:
     """Parameters a person gave, one set or several."""
     several = params if params.weights.ndim > 1 else jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
     wanted = {n: slot.shape for n, slot in model.family.layout(model.num_components, num_features).slots.items()}

@@ -1,11 +1,15 @@
-"""`fit_nuts`: NumPyro's NUTS kernel in one compiled program, chain after chain."""
+"""`fit_nuts`: NumPyro's NUTS kernel in one compiled program, chain after chain or on a device each."""
 
-from typing import cast
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key, Real
 from numpyro.infer.hmc import HMCState, hmc
@@ -14,6 +18,8 @@ from mixtures._checks import as_rows, check_callback, check_count, check_data, c
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures.bayes.chains import device_mesh, starting_points
+from mixtures.bayes.checkpoint import Checkpoint
 from mixtures.bayes.diagnostics import Diagnostics
 from mixtures.bayes.numpyro_model import potential, refuse_flat
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
@@ -24,12 +30,16 @@ from mixtures.model import Mixture, check_model
 MAX_RHAT = 1.01  # Vehtari et al. 2021, section 4
 MIN_ESS_PER_CHAIN = 100  # Vehtari et al. 2021, section 4: 400 for four chains
 MAX_DIVERGENT = 0.01  # share of transitions; a few are noted, more mean that regions were missed
-_START_RADIUS = 2.0  # starts are uniform on [−2, 2] in every standardised unconstrained coordinate, as in Stan
-_CHUNK = 250  # iterations of one compiled chunk
+MIN_BFMI = 0.3  # Betancourt 2016, section 3: below it a chain explores its energies too slowly
+_MAX_DEPTH = 10  # of trajectories, in doublings
+_CHUNK = 250  # iterations of one compiled chunk, at most
 
 
 class NUTSInfo(AbstractInfo):
-    """Sampler statistics of the kept draws, per chain and draw, and the adapted step sizes."""
+    """Sampler statistics of the kept draws, per chain and draw, and the adapted step sizes.
+
+    `energy` is minus the log joint density of position and momentum at the end of each transition, in nats.
+    """
 
     diverging: Bool[Array, "C S"]
     num_leapfrog: Int[Array, "C S"]
@@ -55,13 +65,38 @@ class NUTSInfo(AbstractInfo):
             )
         if not ess >= needed:
             return Status.NOT_CONVERGED, f"{numbers}, fewer than {needed}: too few effective draws; run longer."
+        words = self._remarks()
         share = diagnostics.divergences / self.diverging.size
         if share > MAX_DIVERGENT:
             return (
                 Status.NOT_CONVERGED,
                 f"{share:.1%} of transitions diverged (limit {MAX_DIVERGENT:.0%}): parts of the posterior were missed.",
             )
-        return Status.CONVERGED, f"{numbers}; {diagnostics.divergences} divergent transitions."
+        return Status.CONVERGED, " ".join([f"{numbers}; {diagnostics.divergences} divergent transitions.", *words])
+
+    def _remarks(self) -> list[str]:
+        """What is no reason to distrust the draws by itself, but costs them efficiency."""
+        words, bfmi = [], np.asarray(self.bfmi)
+        if bfmi.min() < MIN_BFMI:
+            words.append(
+                f"Chain {bfmi.argmin() + 1} has an E-BFMI of {bfmi.min():.2f} (below {MIN_BFMI}): it moves slowly "
+                "between levels of the density, so rely on its tails less."
+            )
+        cut_short = float(np.mean(np.asarray(self.tree_depth) >= _MAX_DEPTH))
+        if cut_short > 0:
+            words.append(f"{cut_short:.1%} of trajectories were cut short at {2**_MAX_DEPTH - 1} steps.")
+        return words
+
+    @property
+    def bfmi(self) -> Float[Array, " C"]:
+        """Energy fraction of missing information of each chain (Betancourt 2016, eq. 21)."""
+        jumps = jnp.mean(jnp.diff(self.energy, axis=1) ** 2, axis=1)
+        return jumps / jnp.var(self.energy, axis=1)
+
+    @property
+    def tree_depth(self) -> Int[Array, "C S"]:
+        """Doublings of each trajectory."""
+        return jnp.ceil(jnp.log2(self.num_leapfrog + 1)).astype(int)
 
     def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
         """ArviZ's names for them."""
@@ -70,6 +105,8 @@ class NUTSInfo(AbstractInfo):
             "n_steps": self.num_leapfrog,
             "acceptance_rate": self.accept_prob,
             "energy": self.energy,
+            "tree_depth": self.tree_depth,
+            "step_size": jnp.broadcast_to(self.step_size[:, None], self.energy.shape),
         }
 
 
@@ -82,7 +119,9 @@ def fit_nuts(
     num_samples: int = 1000,
     num_chains: int = 4,
     target_accept_prob: float = 0.8,
+    start: str | AbstractParams | Sequence[AbstractParams] = "dispersed",
     reference: AbstractParams | None = None,
+    checkpoint: str | Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> Posterior[NUTSInfo]:
     """Sample the posterior of a mixture with the No-U-Turn sampler (Hoffman and Gelman 2014).
@@ -98,11 +137,18 @@ def fit_nuts(
     num_warmup, num_samples
         Iterations of each chain for adaptation, and kept.
     num_chains
-        C, chains started over-dispersed: uniformly on [−2, 2] in every standardised unconstrained coordinate.
+        C. Where JAX has several local devices, chains are shared out over as many of them as divide C.
     target_accept_prob
         Acceptance probability that the step size is adapted to.
+    start
+        ``"dispersed"``: uniform on [−2, 2] in every standardised unconstrained coordinate. Or parameters, one set or
+        several, such as those of an EM fit or of all its modes: chains take them in turn, and begin near them.
     reference
         Parameters whose labels the draws should follow, such as an EM fit's; the draw of highest density by default.
+    checkpoint
+        A file to keep the state in after every chunk of iterations. If it is there already, from a run with the same
+        arguments that was cut off, that run is continued and gives the draws it would have given. It is left in place
+        at the end. Not inside a transformation.
     on_progress
         Called with (iterations done, iterations in all) between compiled chunks; not inside a transformation.
 
@@ -114,7 +160,7 @@ def fit_nuts(
     Raises
     ------
     ValueError
-        If an argument is wrong, or the model has no prior.
+        If an argument is wrong, the model has no prior, or the checkpoint is damaged or of another run.
     """
     check_model(model)
     check_key(key)
@@ -128,17 +174,37 @@ def fit_nuts(
     target = jnp.asarray(target_accept_prob, data.dtype)
 
     total = num_warmup + num_samples
-    rows, states = _begin(model, data, key, target, num_chains, num_warmup)
-    traced = is_traced(model, x, key, target)
-    chunk = total if traced else _CHUNK
-    outputs = []
-    for done in range(0, total, chunk):
-        states, output = _sample_chunk(model, rows, states, target, num_warmup, min(chunk, total - done))
-        outputs.append(output)
-        if on_progress is not None and not traced:
-            jax.block_until_ready(output)
-            on_progress(min(done + chunk, total), total)
-    return _finish(model, rows, states, outputs, num_warmup, reference)
+    key_start, key_chains = jax.random.split(key)
+    points = starting_points(model, data, key_start, start, num_chains)
+    rows, states = _begin(model, data, key_chains, target, points, num_warmup)
+    if is_traced(model, x, key, target, points):
+        if checkpoint is not None:
+            raise ValueError("checkpoint is not available inside a transformation.")
+        _, draws = _sample(model, rows, states, target, num_warmup, total, None)
+    else:
+        settings = num_warmup, num_samples, target
+        run = {"model": model, "data": data, "key": key, "settings": settings, "start": points}
+        kept = None if checkpoint is None else Checkpoint(checkpoint, run)
+        mesh = device_mesh(num_chains, data)
+        draws = _sample_in_chunks(model, rows, states, target, num_warmup, total, mesh, kept, on_progress)
+    return _finish(model, rows, draws, num_warmup, num_samples, reference)
+
+
+def _sample_in_chunks(model, rows, states, target, num_warmup, total, mesh, kept: Checkpoint | None, on_progress):
+    """Advance every chain by `total` iterations, or a few more, from where a checkpoint left them."""
+    num_chunks = -(-total // _CHUNK)
+    length = -(-total // num_chunks)  # the same for every chunk, so that one program does them all
+    found = None if kept is None else kept.load((states, _Draws(*[states.energy] * len(_Draws._fields))))
+    done, (states, draws) = found or (0, (states, None))
+    for chunk in range(done, num_chunks):
+        states, more = _sample(model, rows, states, target, num_warmup, length, mesh)
+        draws = more if draws is None else jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), draws, more)
+        if kept is not None:
+            kept.save(chunk + 1, (states, draws))
+        if on_progress is not None:
+            jax.block_until_ready(more)
+            on_progress(min((chunk + 1) * length, total), total)
+    return draws
 
 
 def _kernel_for(model: Mixture, rows: Rows, target: Float[Array, ""], num_warmup: int):
@@ -154,34 +220,53 @@ def _kernel_for(model: Mixture, rows: Rows, target: Float[Array, ""], num_warmup
 
 
 @eqx.filter_jit
-def _begin(model, x, key, target, num_chains: int, num_warmup: int) -> tuple[Rows, HMCState]:
-    rows = model.prepare(x, num_chains)
-    coordinates, start, _ = _kernel_for(model, rows, target, num_warmup)
-    key_start, key_chains = jax.random.split(key)
-    shape = (num_chains, coordinates.size)
-    u = jax.random.uniform(key_start, shape, x.dtype, -_START_RADIUS, _START_RADIUS)
-    return rows, jax.vmap(start)(jax.random.split(key_chains, num_chains), u)
+def _begin(model, x, key, target, points: Float[Array, "C d"], num_warmup: int) -> tuple[Rows, HMCState]:
+    rows = model.prepare(x, len(points))
+    _, start, _ = _kernel_for(model, rows, target, num_warmup)
+    return rows, jax.vmap(start)(jax.random.split(key, len(points)), points)
+
+
+class _Draws(NamedTuple):
+    """What is kept of each iteration of each chain."""
+
+    u: Float[Array, "C S d"]
+    diverging: Bool[Array, "C S"]
+    num_leapfrog: Int[Array, "C S"]
+    accept_prob: Float[Array, "C S"]
+    energy: Float[Array, "C S"]
+    step_size: Float[Array, "C S"]
 
 
 @eqx.filter_jit
-def _sample_chunk(model, rows, states: HMCState, target, num_warmup: int, length: int):
-    """Advance every chain by `length` iterations."""
-    _, start, sample = _kernel_for(model, rows, target, num_warmup)
-    # NumPyro's kernel keeps its adaptation schedule in a closure that only `start` fills in.
-    start(jax.random.key(0), states.z[0])
+def _sample(model, rows, states: HMCState, target, num_warmup: int, length: int, mesh: Mesh | None):
+    """Advance every chain by `length` iterations, those of one device in turn."""
 
-    def one(state, _):
-        state = sample(state)
-        return state, (state.z, state.diverging, state.num_steps, state.accept_prob, state.energy)
+    def advance_all(model, rows, target, states):
+        _, start, sample = _kernel_for(model, rows, target, num_warmup)
+        # NumPyro's kernel keeps its adaptation schedule in a closure that only `start` fills in.
+        start(jax.random.key(0), states.z[0])
 
-    return jax.lax.map(lambda state: jax.lax.scan(one, state, None, length=length), states)
+        def one(state, _):
+            state = sample(state)
+            step_size = state.adapt_state.step_size
+            kept = state.z, state.diverging, state.num_steps, state.accept_prob, state.energy, step_size
+            return state, _Draws(*kept)
+
+        return jax.lax.map(lambda state: jax.lax.scan(one, state, None, length=length), states)
+
+    if mesh is None:
+        return advance_all(model, rows, target, states)
+    chains = P(mesh.axis_names[0])
+    spread = jax.shard_map(
+        advance_all, mesh=mesh, in_specs=(P(), P(), P(), chains), out_specs=(chains, chains), check_vma=False
+    )
+    return spread(model, rows, target, states)
 
 
 @eqx.filter_jit
 def _finish(
-    model, rows, states: HMCState, outputs, num_warmup: int, reference: AbstractParams | None
+    model, rows, draws: _Draws, num_warmup: int, num_samples: int, reference: AbstractParams | None
 ) -> Posterior[NUTSInfo]:
-    kept = [jnp.concatenate(parts, axis=1)[:, num_warmup:] for parts in zip(*outputs, strict=True)]
-    z, diverging, num_leapfrog, accept_prob, energy = kept
-    info = NUTSInfo(diverging, num_leapfrog, accept_prob, energy, states.adapt_state.step_size)
-    return assemble(model, rows, Coordinates.of(model, rows.frame), z, info, reference)
+    kept = jax.tree.map(lambda leaf: leaf[:, num_warmup : num_warmup + num_samples], draws)
+    info = NUTSInfo(kept.diverging, kept.num_leapfrog, kept.accept_prob, kept.energy, kept.step_size[:, -1])
+    return assemble(model, rows, Coordinates.of(model, rows.frame), kept.u, info, reference)

@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mixtures.cli.prepare import prepare, read_rows
-from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes
+from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes, unfinished_run
 from mixtures.cli.selecting import check_covariances, check_criterion, chosen_covariances, parse_components
 
 _QUICK = {"num_starts": 16, "num_warmup": 500, "num_samples": 1000}
@@ -27,7 +27,8 @@ Exit codes:
        sentence says why, and nothing is written
   3    compare only: the report is written, but its verdict is
        "not comparable", so conclude nothing from it
-  130  interrupted; nothing half-written is left behind
+  130  interrupted; nothing half-written is left behind, and compare
+       can be continued with --resume once NUTS has begun
 """
 
 _COMPARE_EXAMPLES = """\b
@@ -169,6 +170,9 @@ def compare(
         int | None, typer.Option(min=4, metavar="S", help="NUTS draws kept of a chain (2000 if not given).")
     ] = None,
     drop_missing: _DropMissing = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the same command where it was cut off, instead of anew.")
+    ] = False,
 ) -> None:
     """Fit one mixture by EM (maximum likelihood and MAP), variational inference and NUTS, and compare the fits.
 
@@ -177,9 +181,10 @@ def compare(
     """
     begin = time.perf_counter()
     given = {"num_starts": starts, "num_warmup": warmup, "num_samples": samples, "num_chains": chains}
-    settings = (_QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
+    settings: dict = (_QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
     folder = out or Path("out") / Path(source).stem
-    with exit_codes():
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    with exit_codes(unfinished):
         data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, folder)
         import jax
 
@@ -191,8 +196,9 @@ def compare(
         display.show_setting(console, data, model)
         if quick:
             console.print("Quick look: few starts and draws, so these numbers are not for a publication.\n")
-        with display.Stages() as stages:
-            result = run(model, data, key=jax.random.key(seed), guide=guide.value, on_stage=stages, **settings)
+        with display.Stages() as stages, unfinished_run(unfinished, resume):
+            settings |= {"checkpoint": unfinished, "guide": guide.value, "on_stage": stages}
+            result = run(model, data, key=jax.random.key(seed), **settings)
             stages("report")
             written = save(result, folder)
         display.show_comparison(console, result)

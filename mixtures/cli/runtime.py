@@ -17,11 +17,11 @@ FAILED, BAD_INPUT, NOT_COMPARABLE, INTERRUPTED = 1, 2, 3, 130
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
+def exit_codes(unfinished: Path | None = None) -> Iterator[None]:
     """Turn whatever goes wrong inside into a sentence on standard error and an exit code.
 
-    Bad data, folders and priors are one sentence and 2; an interruption 130; anything else is a failure of this
-    program, 1, shown in full for a report.
+    Bad data, folders and priors are one sentence and 2; an interruption 130, with a word about the `unfinished` file
+    that the work can be continued from; anything else is a failure of this program, 1, shown in full for a report.
     """
     try:
         with _terminable():
@@ -29,7 +29,11 @@ def exit_codes() -> Iterator[None]:
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise
     except KeyboardInterrupt:
-        typer.echo("Stopped; nothing half-written is left behind.", err=True)
+        kept = unfinished is not None and unfinished.exists()
+        left = (
+            f"its state is in {unfinished}; add --resume to continue" if kept else "nothing half-written is left behind"
+        )
+        typer.echo(f"Stopped; {left}.", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         if isinstance(error, _bad_input()):
@@ -40,12 +44,28 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(FAILED) from None
 
 
+@contextmanager
+def unfinished_run(file: Path, resume: bool) -> Iterator[None]:
+    """Make room for the file that keeps a run's state, which is gone once the run has ended well.
+
+    A file of an earlier run is kept only to be resumed. Folders made for it stay only as long as it does.
+    """
+    from mixtures.report.folder import parents_of
+
+    if not resume:
+        file.unlink(missing_ok=True)
+    with parents_of(file):
+        yield
+    file.unlink(missing_ok=True)
+
+
 def _bad_input() -> tuple[type[Exception], ...]:
     from mixtures._files import DataError
+    from mixtures.bayes.checkpoint import CheckpointError
     from mixtures.cli.prior_text import PriorError
     from mixtures.report.folder import FolderError
 
-    return DataError, FolderError, PriorError
+    return CheckpointError, DataError, FolderError, PriorError
 
 
 @contextmanager

@@ -74,6 +74,7 @@ def compare(
     num_warmup: int = 1000,
     num_samples: int = 2000,
     num_chains: int = 4,
+    checkpoint: str | Path | None = None,
     on_stage: OnStage | None = None,
 ) -> Comparison:
     """Fit a mixture by EM, VI and NUTS, and compare the results.
@@ -92,6 +93,8 @@ def compare(
         VI guide: ``"full_rank"``, ``"mean_field"`` or ``"laplace"``.
     num_warmup, num_samples, num_chains
         NUTS iterations for adaptation and kept, per chain, and chains.
+    checkpoint
+        A file in which NUTS keeps its state, to be continued from by the same call; as for `fit_nuts`.
     on_stage
         Called with the name of each stage as it begins; returns a progress callback for it, or None.
 
@@ -135,6 +138,7 @@ def compare(
             num_samples=num_samples,
             num_chains=num_chains,
             reference=reference,
+            checkpoint=checkpoint,
             on_progress=progress,
         )
     with clock.stage("comparison"):

@@ -7,6 +7,21 @@ the NumPyro model and prior simulation all read that one list, so they cannot di
 from mixtures.priors.base import AbstractPrior, Flat, Layout, Sites, Slot
 from mixtures.priors.conjugate import Conjugate
 from mixtures.priors.decomposed import Decomposed
+from mixtures.priors.hierarchical import Hierarchical
 from mixtures.priors.independent import Independent
+from mixtures.priors.published import fruhwirth_schnatter, raftery, richardson_green
 
-__all__ = ["AbstractPrior", "Conjugate", "Decomposed", "Flat", "Independent", "Layout", "Sites", "Slot"]
+__all__ = [
+    "AbstractPrior",
+    "Conjugate",
+    "Decomposed",
+    "Flat",
+    "Hierarchical",
+    "Independent",
+    "Layout",
+    "Sites",
+    "Slot",
+    "fruhwirth_schnatter",
+    "raftery",
+    "richardson_green",
+]

@@ -69,7 +69,7 @@ def replace_folder(path: str | Path, write: Callable[[Path], object]) -> Path:
         As `check_folder`. Whatever `write` raises comes through, and leaves the old folder as it was.
     """
     folder = check_folder(path)
-    with _parents_of(folder):
+    with parents_of(folder):
         fresh = _beside(folder)
         try:
             fresh.mkdir()
@@ -156,7 +156,7 @@ def _beside(folder: Path) -> Path:
 
 
 @contextmanager
-def _parents_of(folder: Path) -> Iterator[None]:
+def parents_of(folder: Path) -> Iterator[None]:
     """Make missing parents, and remove those made here if the block fails."""
     missing = [parent for parent in folder.parents if not parent.exists()]
     try:
