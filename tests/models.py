@@ -57,12 +57,19 @@ def decomposed(covariance: str, x: np.ndarray) -> mx.Mixture:
     return mx.Mixture(mx.Gaussian(covariance), 3, prior)
 
 
+def hierarchical(covariance: str, x: np.ndarray) -> mx.Mixture:
+    """Components that learn from each other how wide they are."""
+    prior = mx.priors.Hierarchical(x.mean(axis=0), 4 * x.var(axis=0), x.var(axis=0) / 3, 2.2, 0.7, 2.0)
+    return mx.Mixture(mx.Gaussian(covariance), 3, prior)
+
+
 PRIORS = {
     "default": default,
     "bounded": bounded,
     "scale": independent_scale,
     "covariance": independent_covariance,
     "decomposed": decomposed,
+    "hierarchical": hierarchical,
 }
 
 CASES = [
@@ -70,9 +77,10 @@ CASES = [
     for c in CONJUGATE[:4]
     for d in (1, 3)
     for p in PRIORS
-    if p != "decomposed" and (d, p) != (1, "covariance")
+    if p not in ("decomposed", "hierarchical") and (d, p) != (1, "covariance")
 ]
 CASES += [(c, 3, p) for c in CONJUGATE[4:] for p in ("default", "scale")]
+CASES += [("full", 1, "hierarchical"), *((c, 3, "hierarchical") for c in ("full", "tied", "diagonal", "spherical"))]
 CASES += [(c, 3, "default") for c in COVARIANCES if c not in CONJUGATE] + [(COVARIANCES[-2], 3, "decomposed")]
 IDS = [f"{c}-{d}d-{p}" for c, d, p in CASES]
 

@@ -136,6 +136,8 @@ RIGHT = {
     "start": set(),
     "family": {"text"},  # a name is answered by the covariance models
     "number or none": {"nothing"},
+    "fit or none": {"nothing"},
+    "path": {"nothing", "text"},
 }
 
 
@@ -163,6 +165,7 @@ EM = {"objective": "choice", "start": "start", "num_starts": "count", "num_final
 EM |= {"max_steps": "count", "atol": "tolerance", "weights": "rows", "labels": "rows", "throw": "flag"}
 VI = {"guide": "choice", "num_starts": "count", "num_steps": "count", "num_samples": "count"}
 NUTS = {"num_warmup": "count", "num_samples": "count", "num_chains": "count", "target_accept_prob": "share"}
+NUTS |= {"start": "start", "checkpoint": "path"}
 ENGINE = {"model": "model", "x": "x", "key": "key", "on_progress": "callback"}
 AFTER = {"model": "model", "fit": "fit", "x": "x"}
 PUBLIC = {
@@ -170,11 +173,13 @@ PUBLIC = {
     "fit_vi": ENGINE | VI,
     "fit_nuts": ENGINE | NUTS,
     "standard_errors": AFTER | {"kind": "choice", "weights": "rows", "labels": "rows"},
-    "bootstrap": AFTER | {"key": "key", "kind": "choice", "num_replicates": "count", "atol": "tolerance"},
-    "criteria": AFTER,
-    "spurious": AFTER,
+    "bootstrap": AFTER
+    | {"key": "key", "kind": "choice", "num_replicates": "count", "atol": "tolerance", "max_steps": "count"}
+    | {"weights": "rows", "labels": "rows"},
+    "criteria": AFTER | {"weights": "rows", "labels": "rows"},
+    "spurious": AFTER | {"weights": "rows", "labels": "rows"},
     "cross_validate": {"model": "model", "x": "x", "key": "key", "num_folds": "count", "objective": "choice"}
-    | {"num_starts": "count", "max_steps": "count", "atol": "tolerance", "weights": "rows"},
+    | {"fit": "fit or none", "num_starts": "count", "max_steps": "count", "atol": "tolerance", "weights": "rows"},
     "bootstrap_lrt": {"x": "x", "key": "key", "family": "family", "num_components": "count", "num_replicates": "count"}
     | {"num_starts": "count", "max_steps": "count", "atol": "tolerance"},
     "select": {"x": "x", "key": "key", "criterion": "choice", "num_starts": "count", "on_progress": "callback"}

@@ -38,8 +38,8 @@ def starting_points(
         if start != "dispersed":
             raise ValueError(f"start must be 'dispersed' or parameters, got {start!r}.")
         return _dispersed(model, x, key, num_chains)
-    several = [start] if isinstance(start, AbstractParams) else list(start)
-    if not several or not all(isinstance(one, AbstractParams) for one in several):
+    several = [start] if isinstance(start, AbstractParams) else start
+    if not isinstance(several, list | tuple) or not several or not all(isinstance(s, AbstractParams) for s in several):
         raise ValueError("start must be 'dispersed', parameters such as those of an EM fit, or a list of these.")
     sets = [given_params(model, x.shape[1], one) for one in several]
     return _near(model, x, key, jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *sets), num_chains)

@@ -2,16 +2,19 @@
 
 import hashlib
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mixtures._checks import shown
 from mixtures._version import __version__
 
 _IDENTITY, _DONE = "identity", "done"
@@ -34,6 +37,8 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | Path, run: Mapping[str, Any]):
+        if not isinstance(path, str | Path):
+            raise CheckpointError(f"checkpoint must be the name of a file, got {shown(path)}.")
         self.path = Path(path)
         packages = {name: version(name) for name in ("jax", "numpyro")}
         self._run = {name: _digest(value) for name, value in run.items()}
@@ -106,5 +111,6 @@ def _digest(tree: Any) -> str:
     for array in _leaves(tree):
         digest.update(f"{array.dtype} {array.shape} ".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
-    digest.update(str(jax.tree.structure(tree)).encode())
+    # NumPyro's distributions are shown with their addresses, which change from process to process.
+    digest.update(re.sub(r" at 0x[0-9a-f]+", "", eqx.tree_pformat(tree)).encode())
     return digest.hexdigest()

@@ -141,7 +141,7 @@ def fit_em(
         R, how many starts, unless parameters are given.
     num_finalists
         How many of the best starts are run to convergence after a short run of all; the others are dropped. If not
-        given, all of them where N K R is below 2¹⁸, and otherwise a sixteenth, at least eight.
+        given, all of them where N K R is below 2¹⁸, and otherwise a twenty-fourth, at least eight.
     max_steps
         E-steps allowed to each start.
     atol
@@ -181,7 +181,7 @@ def fit_em(
     tolerance, limit = as_tolerance("atol", atol, rows_of_x.dtype), jnp.int32(max_steps)
     check_data(rows_of_x, model.num_components, missing_allowed=True)
     few = num_starts * rows_of_x.shape[0] * model.num_components < _FEW_ENOUGH
-    default = num_starts if few else max(8, num_starts // 16)
+    default = num_starts if few else max(8, num_starts // 24)
     num_finalists = min(num_starts, default if num_finalists is None else check_count("num_finalists", num_finalists))
     if objective == "map":
         refuse_unbounded_weights(model, rows_of_x.shape[1])

@@ -132,4 +132,4 @@ def test_same_key_same_draws_and_progress(single):
     a = mx.fit_nuts(*single, key=KEY, on_progress=lambda done, total: heard.append((done, total)), **settings)
     b = mx.fit_nuts(*single, key=KEY, **settings)
     np.testing.assert_array_equal(a.params.means, b.params.means)
-    assert heard == [(250, 300), (300, 300)]
+    assert heard == [(150, 300), (300, 300)]
