@@ -106,11 +106,14 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _digest(tree: Any) -> str:
-    """A checksum of a tree's structure, plain values and numbers."""
-    digest = hashlib.sha256()
-    for array in _leaves(tree):
-        digest.update(f"{array.dtype} {array.shape} ".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
-    # NumPyro's distributions are shown with their addresses, which change from process to process.
-    digest.update(re.sub(r" at 0x[0-9a-f]+", "", eqx.tree_pformat(tree)).encode())
-    return digest.hexdigest()
+    """A checksum of a tree's plain values and numbers, with their places in it.
+
+    NumPyro's distributions are flattened in the order of a set and shown with their addresses, both of which change
+    from process to process: their numbers are therefore sorted, and the addresses left out.
+    """
+    parts = [re.sub(r" at 0x[0-9a-f]+", "", eqx.tree_pformat(tree))]
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        place = re.sub(r"\[<flat index \d+>\]", "", jax.tree_util.keystr(path))
+        (array,) = _leaves(leaf)
+        parts.append(f"{place} {array.dtype} {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}")
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()

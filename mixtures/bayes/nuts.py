@@ -183,7 +183,13 @@ def fit_nuts(
         _, draws = _sample(model, rows, states, target, num_warmup, total, None)
     else:
         settings = num_warmup, num_samples, target
-        run = {"model": model, "data": data, "key": key, "settings": settings, "start": points}
+        run = {
+            "model": (model, model.prior.describe()),
+            "data": data,
+            "key": key,
+            "settings": settings,
+            "start": points,
+        }
         kept = None if checkpoint is None else Checkpoint(checkpoint, run)
         mesh = device_mesh(num_chains, data)
         draws = _sample_in_chunks(model, rows, states, target, num_warmup, total, mesh, kept, on_progress)
