@@ -11,6 +11,7 @@ import numpyro.util  # noqa: F401  (ArviZ leaves NumPyro lazy, and its submodule
 from mixtures import priors
 from mixtures._status import Status
 from mixtures._version import __version__
+from mixtures.bayes.gibbs import fit_gibbs
 from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts
 from mixtures.bayes.posterior import Posterior
@@ -54,6 +55,7 @@ __all__ = [
     "criteria",
     "cross_validate",
     "fit_em",
+    "fit_gibbs",
     "fit_nuts",
     "fit_vi",
     "floor_profile",

@@ -104,6 +104,12 @@ class HierarchicalInverseGamma(dist.Distribution):
         rate = jax.random.gamma(key_rate, self.hyper_shape, one_for_all) / self.hyper_rate
         return rate / jax.random.gamma(key_precision, self.shape_, (*sample_shape, *self.event_shape))
 
+    def draw_rate(self, key: Key[Array, ""], value: Float[Array, "..."]) -> Float[Array, "..."]:
+        """Draw C given the variances: gamma(Kc + g, G + Σ_k 1/σ²_k)."""
+        inverse = jnp.sum(1 / value, axis=tuple(range(len(self.batch))))
+        shape = jnp.broadcast_to(math.prod(self.batch) * self.shape_ + self.hyper_shape, inverse.shape)
+        return jax.random.gamma(key, shape) / (self.hyper_rate + inverse)
+
     def log_prob(self, value: Float[Array, "..."], intermediates=None) -> Float[Array, "..."]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Log density with respect to the variances."""
         c, g, rate, count = self.shape_, self.hyper_shape, self.hyper_rate, math.prod(self.batch)
@@ -149,6 +155,12 @@ class HierarchicalInverseWishart(dist.Distribution):
         rate = dist.Wishart(2 * self.hyper_shape, rate_matrix=2 * self.hyper_rate).sample(key_rate, one_for_all)
         scale = jnp.broadcast_to(2 * jnp.asarray(rate), (*sample_shape, *self.event_shape))
         return jnp.asarray(dist.InverseWishart(2 * self.shape_, scale_matrix=scale).sample(key_covariance))
+
+    def draw_rate(self, key: Key[Array, ""], value: Float[Array, "..."]) -> Float[Array, "D D"]:
+        """Draw C given the covariances: W(Kc + g, G + Σ_k Σ_k⁻¹)."""
+        inverse = jnp.sum(jnp.linalg.inv(value), axis=tuple(range(len(self.batch))))
+        shape = math.prod(self.batch) * self.shape_ + self.hyper_shape
+        return jnp.asarray(dist.Wishart(2 * shape, rate_matrix=2 * (self.hyper_rate + inverse)).sample(key))
 
     @property
     def support(self) -> constraints.Constraint:  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -233,6 +233,23 @@ class Mixture(eqx.Module):
         values, sd = self.family.impute(params, self.prepare(x))
         return jnp.where(missing, values, x), jnp.where(missing, sd, 0.0)
 
+    def sample_prior(self, key: Key[Array, ""], num_features: int) -> AbstractParams:
+        """Draw parameters from the prior; what is fixed keeps its value.
+
+        Raises
+        ------
+        ValueError
+            If there is no prior, or it is not for so many features.
+        """
+        check_key(key)
+        if isinstance(self.prior, Flat):
+            raise ValueError("model must have a proper prior to draw from, got none.")
+        sites = self.prior.sites(self.family.layout(self.num_components, check_count("num_features", num_features)))
+        values: dict[str, Array] = {}
+        for own, (name, site) in zip(jax.random.split(key, len(sites)), sites.items(), strict=True):
+            values[name] = jnp.asarray(site(values).sample(own))
+        return self.keep_fixed(self.family.params(values))
+
     def sample(self, params: AbstractParams, key: Key[Array, ""], num_rows: int) -> tuple[Array, Array]:
         """Draw rows (num_rows, D) and the component each came from (num_rows,)."""
         check_key(key)

@@ -172,6 +172,7 @@ PUBLIC = {
     "fit_em": ENGINE | EM,
     "fit_vi": ENGINE | VI,
     "fit_nuts": ENGINE | NUTS,
+    "fit_gibbs": ENGINE | {"num_warmup": "count", "num_samples": "count", "num_chains": "count", "start": "start"},
     "standard_errors": AFTER | {"kind": "choice", "weights": "rows", "labels": "rows"},
     "bootstrap": AFTER
     | {"key": "key", "kind": "choice", "num_replicates": "count", "atol": "tolerance", "max_steps": "count"}

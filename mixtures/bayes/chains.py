@@ -1,6 +1,7 @@
-"""Where chains begin, and on which devices they run."""
+"""Where chains begin, on which devices they run, and how a run is cut into chunks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,7 +10,9 @@ import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float, Key
 
+from mixtures._drivers import OnProgress
 from mixtures._kernel import Frame
+from mixtures.bayes.checkpoint import Checkpoint
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
@@ -17,7 +20,7 @@ from mixtures.starts import given_params
 
 _RADIUS = 2.0  # over-dispersed starts are uniform on [−2, 2] in every standardised unconstrained coordinate, as in Stan
 _JITTER = 0.1  # sd about given parameters, in the same coordinates
-AXIS = "chain"
+_CHUNK = 250  # iterations of one compiled chunk, at most
 
 
 def starting_points(
@@ -65,4 +68,31 @@ def device_mesh(num_chains: int, x: Float[Array, "N D"]) -> Mesh | None:
     count = max(n for n in range(1, len(devices) + 1) if num_chains % n == 0)
     if count == 1 or len(x.sharding.device_set) > 1:
         return None
-    return Mesh(np.array(devices[:count]), (AXIS,))
+    return Mesh(np.array(devices[:count]), ("chain",))
+
+
+def in_chunks(
+    advance: Callable[[Any, int], tuple[Any, Any]],
+    states: Any,
+    total: int,
+    found: tuple[int, Any] | None = None,
+    kept: Checkpoint | None = None,
+    on_progress: OnProgress | None = None,
+) -> Any:
+    """Draws (C, S, …) of at least `total` iterations, chunk by chunk.
+
+    `advance` takes states and a number of iterations, and gives states and draws. What a checkpoint `found` is gone on
+    from: chunks done, and their states and draws. All chunks have one length, so that one program does them all.
+    """
+    num_chunks = -(-total // _CHUNK)
+    length = -(-total // num_chunks)
+    done, (states, draws) = found or (0, (states, None))
+    for chunk in range(done, num_chunks):
+        states, more = advance(states, length)
+        draws = more if draws is None else jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), draws, more)
+        if kept is not None:
+            kept.save(chunk + 1, (states, draws))
+        if on_progress is not None:
+            jax.block_until_ready(more)
+            on_progress(min((chunk + 1) * length, total), total)
+    return draws

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from mixtures._status import Status
+
+MAX_RHAT = 1.01  # Vehtari et al. 2021, section 4
+MIN_ESS_PER_CHAIN = 100  # Vehtari et al. 2021, section 4: 400 for four chains
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -52,6 +57,20 @@ class Diagnostics:
     def min_ess_parameters(self) -> float:
         """Smallest bulk or tail ESS of a relabelled parameter."""
         return min(_worst(np.nanmin, name, self.parameters) for name in ("ess_bulk", "ess_tail"))
+
+
+def judge_chains(diagnostics: Diagnostics, num_chains: int) -> tuple[Status, str]:
+    """Whether chains converged on label-free quantities, which are sound whatever labels do, with the numbers."""
+    rhat, ess, needed = diagnostics.max_rhat, diagnostics.min_ess, MIN_ESS_PER_CHAIN * num_chains
+    numbers = f"Largest R-hat of a label-free quantity {rhat:.4f}, smallest ESS {ess:.0f}"
+    if not np.isfinite(rhat):
+        return Status.NON_FINITE, "Some draws have no finite density; conclude nothing from them."
+    if not rhat <= MAX_RHAT:
+        disagree = f"chains disagree (R-hat above {MAX_RHAT}); conclude nothing from them."
+        return Status.NOT_CONVERGED, f"{numbers}: {disagree}"
+    if not ess >= needed:
+        return Status.NOT_CONVERGED, f"{numbers}, fewer than {needed}: too few effective draws; run longer."
+    return Status.CONVERGED, f"{numbers};"
 
 
 def summarise(draws: Float[np.ndarray, "C S ..."]) -> Summary:

@@ -18,21 +18,18 @@ from mixtures._checks import as_rows, check_callback, check_count, check_data, c
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
-from mixtures.bayes.chains import device_mesh, starting_points
+from mixtures.bayes.chains import device_mesh, in_chunks, starting_points
 from mixtures.bayes.checkpoint import Checkpoint
-from mixtures.bayes.diagnostics import Diagnostics
+from mixtures.bayes.diagnostics import Diagnostics, judge_chains
 from mixtures.bayes.numpyro_model import potential, refuse_flat
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture, check_model
 
-MAX_RHAT = 1.01  # Vehtari et al. 2021, section 4
-MIN_ESS_PER_CHAIN = 100  # Vehtari et al. 2021, section 4: 400 for four chains
 MAX_DIVERGENT = 0.01  # share of transitions; a few are noted, more mean that regions were missed
 MIN_BFMI = 0.3  # Betancourt 2016, section 3: below it a chain explores its energies too slowly
 _MAX_DEPTH = 10  # of trajectories, in doublings
-_CHUNK = 250  # iterations of one compiled chunk, at most
 
 
 class NUTSInfo(AbstractInfo):
@@ -53,18 +50,9 @@ class NUTSInfo(AbstractInfo):
 
     def judge(self, diagnostics: Diagnostics) -> tuple[Status, str]:
         """Converged when label-free R-hat and ESS pass; they are sound whatever the labels do."""
-        rhat, ess = diagnostics.max_rhat, diagnostics.min_ess
-        needed = MIN_ESS_PER_CHAIN * self.diverging.shape[0]
-        numbers = f"Largest R-hat of a label-free quantity {rhat:.4f}, smallest ESS {ess:.0f}"
-        if not np.isfinite(rhat):
-            return Status.NON_FINITE, "Some draws have no finite density; conclude nothing from them."
-        if not rhat <= MAX_RHAT:
-            return (
-                Status.NOT_CONVERGED,
-                f"{numbers}: chains disagree (R-hat above {MAX_RHAT}); conclude nothing from them.",
-            )
-        if not ess >= needed:
-            return Status.NOT_CONVERGED, f"{numbers}, fewer than {needed}: too few effective draws; run longer."
+        status, numbers = judge_chains(diagnostics, self.diverging.shape[0])
+        if status is not Status.CONVERGED:
+            return status, numbers
         words = self._remarks()
         share = diagnostics.divergences / self.diverging.size
         if share > MAX_DIVERGENT:
@@ -72,7 +60,7 @@ class NUTSInfo(AbstractInfo):
                 Status.NOT_CONVERGED,
                 f"{share:.1%} of transitions diverged (limit {MAX_DIVERGENT:.0%}): parts of the posterior were missed.",
             )
-        return Status.CONVERGED, " ".join([f"{numbers}; {diagnostics.divergences} divergent transitions.", *words])
+        return Status.CONVERGED, " ".join([f"{numbers} {diagnostics.divergences} divergent transitions.", *words])
 
     def _remarks(self) -> list[str]:
         """What is no reason to distrust the draws by itself, but costs them efficiency."""
@@ -192,25 +180,14 @@ def fit_nuts(
         }
         kept = None if checkpoint is None else Checkpoint(checkpoint, run)
         mesh = device_mesh(num_chains, data)
-        draws = _sample_in_chunks(model, rows, states, target, num_warmup, total, mesh, kept, on_progress)
+
+        def advance(states, length):
+            return _sample(model, rows, states, target, num_warmup, length, mesh)
+
+        like = states, _Draws(*[states.energy] * len(_Draws._fields))
+        found = None if kept is None else kept.load(like)
+        draws = in_chunks(advance, states, total, found, kept, on_progress)
     return _finish(model, rows, draws, num_warmup, num_samples, reference)
-
-
-def _sample_in_chunks(model, rows, states, target, num_warmup, total, mesh, kept: Checkpoint | None, on_progress):
-    """Advance every chain by `total` iterations, or a few more, from where a checkpoint left them."""
-    num_chunks = -(-total // _CHUNK)
-    length = -(-total // num_chunks)  # the same for every chunk, so that one program does them all
-    found = None if kept is None else kept.load((states, _Draws(*[states.energy] * len(_Draws._fields))))
-    done, (states, draws) = found or (0, (states, None))
-    for chunk in range(done, num_chunks):
-        states, more = _sample(model, rows, states, target, num_warmup, length, mesh)
-        draws = more if draws is None else jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), draws, more)
-        if kept is not None:
-            kept.save(chunk + 1, (states, draws))
-        if on_progress is not None:
-            jax.block_until_ready(more)
-            on_progress(min((chunk + 1) * length, total), total)
-    return draws
 
 
 def _kernel_for(model: Mixture, rows: Rows, target: Float[Array, ""], num_warmup: int):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixtures.bayes.nuts import MAX_RHAT, NUTSInfo
+from mixtures.bayes.diagnostics import MAX_RHAT
+from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import MAX_KHAT, VIInfo
 from mixtures.compare.agreement import AgreementRow

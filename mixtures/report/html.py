@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mixtures._status import Status
-from mixtures.bayes.nuts import MAX_RHAT, MIN_ESS_PER_CHAIN
+from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.bayes.vi import MAX_KHAT
 from mixtures.compare import verdict
 from mixtures.compare.comparison import Comparison

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from mixtures.bayes.nuts import MAX_RHAT, MIN_ESS_PER_CHAIN
+from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.bayes.vi import MAX_KHAT
 from mixtures.families.base import FreeEstimate
 from mixtures.model import Mixture
