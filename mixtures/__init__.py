@@ -15,6 +15,7 @@ from mixtures.bayes.gibbs import fit_gibbs
 from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts
 from mixtures.bayes.posterior import Posterior
+from mixtures.bayes.smc import fit_smc
 from mixtures.bayes.vi import fit_vi
 from mixtures.compare import Comparison, compare, compare_fits
 from mixtures.data import Data, read_data
@@ -57,6 +58,7 @@ __all__ = [
     "fit_em",
     "fit_gibbs",
     "fit_nuts",
+    "fit_smc",
     "fit_vi",
     "floor_profile",
     "fold_duplicates",

@@ -172,6 +172,7 @@ PUBLIC = {
     "fit_em": ENGINE | EM,
     "fit_vi": ENGINE | VI,
     "fit_nuts": ENGINE | NUTS,
+    "fit_smc": ENGINE | {"num_particles": "count", "num_runs": "count", "num_moves": "count", "target_ess": "share"},
     "fit_gibbs": ENGINE | {"num_warmup": "count", "num_samples": "count", "num_chains": "count", "start": "start"},
     "standard_errors": AFTER | {"kind": "choice", "weights": "rows", "labels": "rows"},
     "bootstrap": AFTER

@@ -183,7 +183,7 @@ def compare(
     given = {"num_starts": starts, "num_warmup": warmup, "num_samples": samples, "num_chains": chains}
     settings: dict = (_QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
     folder = out or Path("out") / Path(source).stem
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    unfinished = Path(f"{folder}.unfinished")
     with exit_codes(unfinished):
         data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, folder)
         import jax
