@@ -16,6 +16,7 @@ from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.smc import fit_smc
+from mixtures.bayes.telescope import Telescope, fit_telescope
 from mixtures.bayes.vi import fit_vi
 from mixtures.compare import Comparison, compare, compare_fits
 from mixtures.data import Data, read_data
@@ -47,6 +48,7 @@ __all__ = [
     "Selection",
     "StandardErrors",
     "Status",
+    "Telescope",
     "__version__",
     "bootstrap",
     "bootstrap_lrt",
@@ -59,6 +61,7 @@ __all__ = [
     "fit_gibbs",
     "fit_nuts",
     "fit_smc",
+    "fit_telescope",
     "fit_vi",
     "floor_profile",
     "fold_duplicates",
