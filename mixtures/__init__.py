@@ -11,6 +11,7 @@ import numpyro.util  # noqa: F401  (ArviZ leaves NumPyro lazy, and its submodule
 from mixtures import priors
 from mixtures._status import Status
 from mixtures._version import __version__
+from mixtures.bayes.evidence import Evidence, bridge_evidence
 from mixtures.bayes.gibbs import fit_gibbs
 from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts
@@ -38,6 +39,7 @@ __all__ = [
     "CrossValidation",
     "Data",
     "EMFit",
+    "Evidence",
     "FloorProfile",
     "Gaussian",
     "GaussianParams",
@@ -53,6 +55,7 @@ __all__ = [
     "bootstrap",
     "bootstrap_lrt",
     "bootstrap_lrt_sequence",
+    "bridge_evidence",
     "compare",
     "compare_fits",
     "criteria",

@@ -16,6 +16,7 @@ from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.bayes.diagnostics import Diagnostics, judge_chains
+from mixtures.bayes.evidence import refuse_fixed
 from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.coordinates import Coordinates
@@ -121,13 +122,14 @@ def fit_smc(
     Raises
     ------
     ValueError
-        If an argument is wrong, or the model has no prior.
+        If an argument is wrong, or the model has no prior or fixed parameters.
     """
     check_model(model)
     check_key(key)
     check_callback("on_progress", on_progress)
     check_share("target_ess", target_ess)
     refuse_flat(model)
+    refuse_fixed(model)
     num_particles = check_count("num_particles", num_particles, least=100)
     num_runs, num_moves = check_count("num_runs", num_runs), check_count("num_moves", num_moves)
     data = as_rows(x)

@@ -9,6 +9,7 @@ from scipy.special import gammaln
 
 import mixtures as mx
 from mixtures.datasets import load
+from tests.bayes.test_telescope import cluster
 
 KEY = jax.random.key(2)
 
@@ -78,24 +79,25 @@ def test_evidence_is_the_average_likelihood_under_the_prior():
 
 
 def test_modes_in_their_proportions():
-    """A weight held near one end leaves two modes: which component is the narrow one. Quadrature gives their shares."""
-    x = np.array([-6.0, -5.0, -5.5, 5.0, 5.5, 6.0, 6.5])
-    prior = mx.priors.Independent(
-        dist.Dirichlet(jnp.ones(2)), dist.Normal(0.0, 5.0), covariance=dist.InverseGamma(3.0, 2.0)
-    )
-    model = mx.Mixture(mx.Gaussian("tied"), 2, prior).with_fixed(weights=[0.6, 0.4], covariances=np.array([[0.5]]))
-    found = mx.fit_smc(model, x, key=KEY, num_particles=2000, num_moves=3)
-    grid = np.linspace(-9, 9, 181)
-    a, b = np.meshgrid(grid, grid, indexing="ij")
-    log_density = -(a**2 + b**2) / 50
-    for value in x:
-        log_density = log_density + np.logaddexp(np.log(0.6) - (value - a) ** 2, np.log(0.4) - (value - b) ** 2)
-    density = np.exp(log_density - log_density.max())
-    expected = density[a < b].sum() / density.sum()
-    means = np.asarray(found.params.means)[..., 0]
-    share = (means[..., 0] < means[..., 1]).mean(axis=1)
-    assert 0.05 < expected < 0.95
-    assert share.mean() == pytest.approx(expected, abs=4 * max(share.std(ddof=1) / np.sqrt(len(share)), 0.01))
+    """A row between two groups belongs to either: how often each pair is together, by a sum over all allocations."""
+    x = np.array([-3.0, -2.4, -2.0, 0.2, 2.1, 2.9])
+    prior = mx.priors.Conjugate([0.0], [[0.4]], dof=4.0, shrinkage=0.1)
+    model = mx.Mixture(mx.Gaussian(), 2, prior)
+    together, total = np.zeros((6, 6)), 0.0
+    for code in range(2**6):
+        groups = np.array([code >> i & 1 for i in range(6)])
+        parts = [x[groups == k] for k in (0, 1)]
+        weight = np.exp(sum(gammaln(len(p) + 1) + (cluster(p, 0.0, 0.1, 4.0, 0.4) if len(p) else 0.0) for p in parts))
+        together += weight * (groups[:, None] == groups)
+        total += weight
+    expected = together / total
+    found = mx.fit_smc(model, x, key=KEY, num_particles=4000)
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found.params)
+    shares = np.asarray(jax.vmap(lambda p: model.responsibilities(p, x))(flat))
+    similar = np.einsum("snk,smk->snm", shares, shares)
+    off = ~np.eye(6, dtype=bool)
+    assert 0.1 < expected[3, 2] < 0.9
+    np.testing.assert_allclose(similar.mean(axis=0)[off], expected[off], atol=4 * 0.5 / np.sqrt(3000))
 
 
 def test_same_posterior_as_nuts(series):

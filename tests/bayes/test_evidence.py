@@ -1,0 +1,62 @@
+"""Evidence by bridge sampling: closed forms, published values, and another method."""
+
+import jax
+import numpy as np
+import pytest
+
+import mixtures as mx
+from tests.bayes.test_smc import NEAL, chib, galaxies, normal_evidence  # noqa: F401  (a fixture)
+
+KEY = jax.random.key(3)
+
+
+def test_one_component_in_closed_form():
+    x = np.random.default_rng(5).normal(3.0, 2.0, 40)
+    model = mx.Mixture.for_data(x, 1)
+    posterior = mx.fit_gibbs(model, x, key=KEY, num_warmup=100, num_samples=2000)
+    found = mx.bridge_evidence(posterior, x, key=KEY)
+    assert found.log_evidence == pytest.approx(normal_evidence(x, model.prior), abs=4 * found.mcse)
+    assert found.mcse < 0.02
+
+
+@pytest.mark.parametrize(("covariance", "num_components"), NEAL)
+def test_published_evidence_of_the_galaxies(galaxies, covariance, num_components):  # noqa: F811
+    """Neal gives standard errors of 0.005, 0.040 and 0.089; labellings are 2, 6 and 6."""
+    posterior = mx.fit_gibbs(chib(covariance, num_components), galaxies, key=KEY, num_samples=20_000)
+    found = mx.bridge_evidence(posterior, galaxies, key=KEY)
+    assert found.log_evidence == pytest.approx(NEAL[covariance, num_components], abs=0.1)
+    assert found.mcse < 0.03
+
+
+def test_two_methods_agree_on_components_that_overlap():
+    """One normal group and two components: labels are arbitrary, so that counting them wrongly would show."""
+    x = np.random.default_rng(3).normal(size=30)
+    model = mx.Mixture(mx.Gaussian(), 2, mx.priors.Hierarchical([0.0], [1.0], [1.0], 5.0, 4.0, 4.0))
+    posterior = mx.fit_gibbs(model, x, key=KEY, num_samples=20_000)
+    bridge = mx.bridge_evidence(posterior, x, key=KEY)
+    smc = mx.fit_smc(model, x, key=KEY, num_particles=2000).info
+    assert float(posterior.relabelling.ambiguity) > 0.01
+    error = np.hypot(bridge.mcse, max(smc.log_evidence_mcse, 0.01))
+    assert abs(bridge.log_evidence - smc.log_evidence) < 4 * error
+
+
+def test_fixed_parameters_are_refused(series):
+    model = mx.Mixture.for_data(series, 2).with_fixed(weights=[0.5, 0.5])
+    posterior = mx.fit_nuts(model, series, key=KEY, num_warmup=20, num_samples=20)
+    with pytest.raises(ValueError, match="model has fixed parameters"):
+        mx.fit_smc(model, series, key=KEY)
+    with pytest.raises(ValueError, match="model has fixed parameters"):
+        mx.bridge_evidence(posterior, series, key=KEY)
+
+
+def test_a_posterior_that_did_not_converge_is_refused(series):
+    model = mx.Mixture.for_data(series, 3)
+    posterior = mx.fit_nuts(model, series, key=KEY, num_warmup=20, num_samples=20)
+    found = mx.bridge_evidence(posterior, series, key=KEY)
+    assert np.isnan(found.log_evidence)
+    assert found.reason.startswith("The posterior did not converge: ")
+
+
+def test_bad_arguments(series):
+    with pytest.raises(ValueError, match="posterior must be draws from fit_nuts"):
+        mx.bridge_evidence(3, series, key=KEY)
