@@ -5,17 +5,22 @@ from functools import partial
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 from numpyro.distributions import constraints
+from numpyro.distributions.flows import InverseAutoregressiveTransform
+from numpyro.distributions.transforms import AffineTransform, IndependentTransform
+from numpyro.nn import AutoregressiveNN
 
 from mixtures._kernel import Rows
 from mixtures.coordinates import Coordinates
 from mixtures.model import Mixture
 from mixtures.priors import Flat
 
+_NUM_FLOWS = 2
 _FIRST_SCALE = 0.1  # of an approximation, in standardised unconstrained coordinates
 
 
@@ -88,6 +93,18 @@ def full_rank(u: Float[Array, " d"]) -> dist.Distribution:
     first = _FIRST_SCALE * jnp.eye(u.shape[0], dtype=u.dtype)
     scale_tril = numpyro.param("scale_tril", first, constraint=constraints.scaled_unit_lower_cholesky)
     return dist.MultivariateNormal(loc, scale_tril=scale_tril)
+
+
+def flow(u: Float[Array, " d"]) -> dist.Distribution:
+    """Two inverse autoregressive transforms of a normal (Kingma et al. 2016), started near `u`, as NumPyro has them."""
+    size, parts = u.shape[0], []
+    for i in range(_NUM_FLOWS if size > 1 else 0):
+        network = AutoregressiveNN(size, [2 * size, 2 * size], permutation=np.arange(size)[:: 1 - 2 * (i % 2)])
+        parts.append(InverseAutoregressiveTransform(numpyro.module(f"flow_{i}", network, (size,))))
+    loc = jnp.asarray(numpyro.param("loc", u))
+    scale = jnp.asarray(numpyro.param("scale", jnp.full_like(u, _FIRST_SCALE), constraint=constraints.positive))
+    base = dist.Normal(jnp.zeros(size), 1.0).to_event(1)
+    return dist.TransformedDistribution(base, [*parts, IndependentTransform(AffineTransform(loc, scale), 1)])
 
 
 def point(u: Float[Array, " d"]) -> dist.Distribution:

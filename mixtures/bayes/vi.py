@@ -1,8 +1,8 @@
-"""`fit_vi`: Gaussian approximations in unconstrained coordinates by NumPyro's SVI, several starts in parallel."""
+"""`fit_vi`: approximations in unconstrained coordinates, by NumPyro's SVI or Pathfinder, several starts in parallel."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -21,18 +21,43 @@ from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.bayes.diagnostics import Diagnostics
-from mixtures.bayes.numpyro_model import flat_guide, flat_model, full_rank, mean_field, point, potential, refuse_flat
+from mixtures.bayes.numpyro_model import (
+    flat_guide,
+    flat_model,
+    flow,
+    full_rank,
+    mean_field,
+    point,
+    potential,
+    refuse_flat,
+)
+from mixtures.bayes.pathfinder import multipath
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.coordinates import Coordinates, hessian
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture, check_model
 from mixtures.starts import cautious_starts
 
-GUIDES = {"mean_field": mean_field, "full_rank": full_rank, "laplace": point}
+
+class _Guide(NamedTuple):
+    """A family of approximations, from a start to a distribution, and how fast it is optimised."""
+
+    distribution: Callable[[Float[Array, " d"]], dist.Distribution]
+    learning_rate: float
+
+
+_OPTIMISED = {
+    "full_rank": _Guide(full_rank, 0.05),
+    "mean_field": _Guide(mean_field, 0.05),
+    "laplace": _Guide(point, 0.05),
+    "flow": _Guide(flow, 0.005),
+}
+GUIDES = (*_OPTIMISED, "pathfinder")
 MAX_KHAT = 0.7  # Yao et al. 2018, section 3: above it importance weights from the approximation are useless
 _NUM_PARTICLES = 8
 _MAX_DRIFT = 0.1  # nats
-_LEARNING_RATE = 0.05
+_NEAR = 5.0  # nats below the best ELBO: what another mode of that height holds is no longer worth a word
+_APART = 0.5  # nats between ELBOs of different modes
 
 
 class VIInfo(AbstractInfo):
@@ -75,10 +100,19 @@ class VIInfo(AbstractInfo):
                 f"The ELBO still moved by {self.drift:.2g} nats in the last tenth; raise num_steps.",
             )
         quality = "usable" if self.khat <= MAX_KHAT else "a poor approximation: do not trust its widths"
-        return (
-            Status.CONVERGED,
-            f"ELBO {self.elbo:.2f} ± {self.elbo_mcse:.2f}; Pareto k-hat {self.khat:.2f} ({quality}).",
-        )
+        words = [f"ELBO {self.elbo:.2f} ± {self.elbo_mcse:.2f}; Pareto k-hat {self.khat:.2f} ({quality})."]
+        return Status.CONVERGED, " ".join([*words, *self._other_modes()])
+
+    def _other_modes(self) -> list[str]:
+        """Whether other starts ended in approximations of another mode that is not negligible."""
+        below = float(self.elbo) - np.asarray(self.start_elbos, np.float64)
+        others = below[(below > max(_APART, 6 * float(self.elbo_mcse))) & (below < _NEAR)]
+        if self.guide == "pathfinder" or not len(others):
+            return []
+        return [
+            f"{len(others)} of {len(below)} starts ended in another approximation, at best {others.min():.1f} nats "
+            "lower: the posterior has another mode, which this one leaves out."
+        ]
 
     def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
         """Log importance weights."""
@@ -97,7 +131,7 @@ def fit_vi(
     reference: AbstractParams | None = None,
     on_progress: OnProgress | None = None,
 ) -> Posterior[VIInfo]:
-    """Approximate the posterior of a mixture by a Gaussian in unconstrained coordinates.
+    """Approximate the posterior of a mixture by a distribution of its unconstrained coordinates.
 
     Parameters
     ----------
@@ -108,12 +142,15 @@ def fit_vi(
     key
         Random key; the same key gives the same approximation.
     guide
-        ``"mean_field"`` (independent coordinates) or ``"full_rank"`` (Kucukelbir et al. 2017), or ``"laplace"`` (the
-        curvature at the mode of the unconstrained density).
+        ``"mean_field"`` (independent coordinates) or ``"full_rank"`` (Kucukelbir et al. 2017); ``"laplace"`` (the
+        curvature at the mode of the unconstrained density); ``"flow"`` (two inverse autoregressive transforms, Kingma
+        et al. 2016); ``"pathfinder"`` (normal approximations along R optimisations, resampled together by importance,
+        Zhang et al. 2022: fast, and where paths end in several modes it keeps them all).
     num_starts
         R, optimisations run in parallel from random starts; the one of highest ELBO is kept.
     num_steps
         Adam steps of each, with a learning rate that decays to a hundredth over the first seven tenths.
+        Pathfinder needs none.
     num_samples
         S, draws of the approximation.
     reference
@@ -124,7 +161,8 @@ def fit_vi(
     Returns
     -------
     Posterior
-        One chain of S relabelled draws; `.info` holds the ELBO and Pareto k-hat. A Gaussian covers one mode at most.
+        One chain of S relabelled draws; `.info` holds the ELBO and Pareto k-hat, and `.reason` says if other starts
+        ended in another mode. All but Pathfinder cover one mode at most.
 
     Raises
     ------
@@ -135,7 +173,7 @@ def fit_vi(
     check_key(key)
     check_callback("on_progress", on_progress)
     refuse_flat(model)
-    check_choice("guide", guide, tuple(GUIDES))
+    check_choice("guide", guide, GUIDES)
     num_starts, num_steps = check_count("num_starts", num_starts), check_count("num_steps", num_steps, least=10)
     num_samples = check_count("num_samples", num_samples, least=100)
     data = as_rows(x)
@@ -156,15 +194,34 @@ def _fit(model, x, key, reference, guide: str, num_starts: int, num_steps: int, 
         cautious_starts(model, x, key_starts, num_starts)
     )
 
-    def optimise(key, u):
-        return _optimise(model, rows, coordinates, guide, key, u, num_steps, num_samples)
+    if guide == "pathfinder":
+        info, draws = _along_paths(model, rows, coordinates, key_fit, starts, num_samples)
+    else:
+        info, draws = _by_steps(model, rows, coordinates, guide, key_fit, starts, num_steps, num_samples)
+    return assemble(model, rows, coordinates, draws[None], info, reference)
 
-    approximations = jax.vmap(optimise)(jax.random.split(key_fit, num_starts), starts)
+
+def _along_paths(model, rows, coordinates, key, starts: Float[Array, "R d"], num_samples: int):
+    """Pathfinder from all starts."""
+    found = multipath(partial(potential, model, rows, coordinates), key, starts, num_samples)
+    best = jnp.max(jnp.where(jnp.isfinite(found.elbos), found.elbos, -jnp.inf))
+    mcse = jnp.std(found.log_weights) / jnp.sqrt(num_samples / len(starts))
+    settled = jnp.zeros_like(best)
+    return VIInfo("pathfinder", best, mcse, found.log_weights, found.elbos, settled, settled), found.draws
+
+
+def _by_steps(model, rows, coordinates, guide, key, starts: Float[Array, "R d"], num_steps: int, num_samples: int):
+    """The best of the approximations optimised from each start."""
+
+    def optimise(key, u):
+        return _optimise(model, rows, coordinates, _OPTIMISED[guide], key, u, num_steps, num_samples)
+
+    approximations = jax.vmap(optimise)(jax.random.split(key, len(starts)), starts)
     elbos = jnp.where(jnp.isfinite(approximations.elbo), approximations.elbo, -jnp.inf)
     best = jax.tree.map(lambda leaf: leaf[jnp.argmax(elbos)], approximations)
     mcse = jnp.std(best.log_weights) / jnp.sqrt(num_samples)
     info = VIInfo(guide, best.elbo, mcse, best.log_weights, approximations.elbo, best.drift, best.drift_mcse)
-    return assemble(model, rows, coordinates, best.draws[None], info, reference)
+    return info, best.draws
 
 
 class _Approximation(eqx.Module):
@@ -179,7 +236,7 @@ def _optimise(
     model: Mixture,
     rows: Rows,
     coordinates: Coordinates,
-    guide: str,
+    guide: _Guide,
     key: Key[Array, ""],
     u: Float[Array, " d"],
     num_steps: int,
@@ -188,16 +245,18 @@ def _optimise(
     """Optimise one guide from the start `u`, then draw from it and weigh the draws."""
     energy = partial(potential, model, rows, coordinates)
 
-    schedule = optax.cosine_decay_schedule(_LEARNING_RATE, int(0.7 * num_steps), alpha=0.01)
+    schedule = optax.cosine_decay_schedule(guide.learning_rate, int(0.7 * num_steps), alpha=0.01)
     svi = SVI(
         partial(flat_model, model, rows, coordinates),
-        partial(flat_guide, GUIDES[guide], u),
+        partial(flat_guide, guide.distribution, u),
         optax_to_numpyro(optax.adam(schedule, b2=0.99)),
-        Trace_ELBO(num_particles=1 if guide == "laplace" else _NUM_PARTICLES),
+        Trace_ELBO(num_particles=1 if guide.distribution is point else _NUM_PARTICLES),
     )
     key_init, key_draw = jax.random.split(key)
     state, losses = jax.lax.scan(lambda s, _: svi.update(s), svi.init(key_init), None, length=num_steps)
-    approximation = cast(dist.Distribution, numpyro.handlers.substitute(GUIDES[guide], data=svi.get_params(state))(u))
+    approximation = cast(
+        dist.Distribution, numpyro.handlers.substitute(guide.distribution, data=svi.get_params(state))(u)
+    )
     if isinstance(approximation, dist.Delta):
         approximation = _curvature_at(jnp.asarray(approximation.v), energy)
 

@@ -79,6 +79,8 @@ class Guide(StrEnum):
     full_rank = "full_rank"
     mean_field = "mean_field"
     laplace = "laplace"
+    flow = "flow"
+    pathfinder = "pathfinder"
 
 
 def _show_version(wanted: bool) -> None:

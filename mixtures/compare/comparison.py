@@ -90,7 +90,7 @@ def compare(
     num_starts
         EM starts, for maximum likelihood and for MAP.
     guide
-        VI guide: ``"full_rank"``, ``"mean_field"`` or ``"laplace"``.
+        VI guide: ``"full_rank"``, ``"mean_field"``, ``"laplace"``, ``"flow"`` or ``"pathfinder"``.
     num_warmup, num_samples, num_chains
         NUTS iterations for adaptation and kept, per chain, and chains.
     checkpoint
@@ -110,7 +110,7 @@ def compare(
     """
     check_key(key)
     refuse_flat(model)
-    check_choice("guide", guide, tuple(GUIDES))
+    check_choice("guide", guide, GUIDES)
     counts = {"num_starts": num_starts, "num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
     for name, count in counts.items():
         check_count(name, count)

@@ -62,6 +62,10 @@ _GUIDES = {
     "mean_field": "The posterior is approximated by independent normal distributions, in unconstrained coordinates.",
     "laplace": "The posterior is approximated by the normal distribution that its curvature at the mode suggests, "
     "in unconstrained coordinates.",
+    "flow": "The posterior is approximated by a normal distribution sent through two autoregressive transforms, in "
+    "unconstrained coordinates.",
+    "pathfinder": "The posterior is approximated by normal distributions along several optimisations, resampled "
+    "together by importance (Pathfinder).",
 }
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import mixtures as mx
 from mixtures import Status
+from mixtures.bayes.pathfinder import multipath
 from mixtures.bayes.vi import VIInfo
 
 KEY = jax.random.key(1)
@@ -51,7 +52,7 @@ def test_nuts_has_the_known_posterior_of_one_component(single, nuts):
     assert nuts.diagnostics.max_rhat < 1.01
 
 
-@pytest.mark.parametrize("guide", ["mean_field", "full_rank", "laplace"])
+@pytest.mark.parametrize("guide", ["mean_field", "full_rank", "laplace", "flow", "pathfinder"])
 def test_vi_is_near_the_known_posterior_of_one_component(single, guide):
     """In (μ, log σ²) this posterior is all but normal and uncorrelated, so every guide should find it."""
     vi = mx.fit_vi(*single, key=KEY, guide=guide, num_starts=2, num_steps=1000)
@@ -60,6 +61,30 @@ def test_vi_is_near_the_known_posterior_of_one_component(single, guide):
         summary = vi.diagnostics.parameters[name]
         assert abs(summary.mean.item() - mean) < 0.2 * sd
         assert abs(summary.sd.item() / sd - 1) < 0.2
+
+
+def test_pathfinder_keeps_two_modes_in_proportion():
+    """Two normals of unequal weight, far apart: paths end in either, and resampling gives each its share."""
+
+    def energy(u):
+        one, other = jnp.sum((u - 4) ** 2), jnp.sum((u + 4) ** 2)
+        return -jnp.logaddexp(jnp.log(0.8) - one / 2, jnp.log(0.2) - other / 2)
+
+    starts = jnp.array([[3.0, 3.0], [-3.0, -3.0], [5.0, 2.0], [-5.0, -2.0]])
+    found = multipath(energy, KEY, starts, 4000)
+    share = (np.asarray(found.draws)[:, 0] > 0).mean()
+    # The approximations are exact, so what is left is the error of 4,000 resampled draws, and of their weights.
+    assert share == pytest.approx(0.8, abs=4 * np.sqrt(0.16 / 1000))
+
+
+def test_another_mode_is_said():
+    zero, log_weights = jnp.zeros(()), jax.random.normal(KEY, (500,))
+    elbos = jnp.array([-10.0, -10.1, -12.5, -30.0])
+    info = VIInfo("full_rank", elbos[0], zero + 0.01, log_weights, elbos, zero, zero)
+    _, words = info.judge(None)
+    assert "1 of 4 starts ended in another approximation, at best 2.5 nats lower" in words
+    alone = VIInfo("full_rank", elbos[0], zero + 0.01, log_weights, elbos[jnp.array([0, 1, 3])], zero, zero)
+    assert "another mode" not in alone.judge(None)[1]
 
 
 @pytest.mark.parametrize("shape", [0.3, 1.2])

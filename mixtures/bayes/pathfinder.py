@@ -1,0 +1,40 @@
+"""Multi-path Pathfinder: normal approximations along many optimisations at once, weighed against each other."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from blackjax.diagnostics import psis_weights
+from blackjax.vi.multipathfinder import multi_approximate
+from jaxtyping import Array, Float, Key
+
+_MOST_ITERATIONS = 100
+
+
+class Paths(eqx.Module):
+    """Draws resampled from those of all paths, and the log importance ratios they were resampled by."""
+
+    draws: Float[Array, "S d"]
+    log_weights: Float[Array, " S"]
+    elbos: Float[Array, " R"]
+
+
+def multipath(
+    energy: Callable[[Float[Array, " d"]], Float[Array, ""]],
+    key: Key[Array, ""],
+    starts: Float[Array, "R d"],
+    num_samples: int,
+) -> Paths:
+    """Pathfinder (Zhang, Carpenter, Gelman and Vehtari 2022, algorithms 1 and 2) from every start.
+
+    Where paths end in different modes the resampling, by Pareto-smoothed importance weights, keeps each in proportion.
+    """
+    key_paths, key_draws = jax.random.split(key)
+    each = -(-num_samples // len(starts))
+    paths, _ = multi_approximate(key_paths, lambda u: -energy(u), starts, num_samples=each, maxiter=_MOST_ITERATIONS)
+    ratios = jnp.where(jnp.isfinite(paths.logp), paths.logp - paths.logq, -jnp.inf)
+    log_weights, _ = psis_weights(ratios.ravel())
+    pool = jnp.asarray(paths.samples).reshape(-1, starts.shape[1])
+    chosen = jax.random.categorical(key_draws, log_weights, shape=(num_samples,))
+    return Paths(pool[chosen], ratios.ravel()[:num_samples], jnp.mean(ratios, axis=1))
