@@ -4,6 +4,9 @@ A posterior under an exchangeable prior is symmetric in the labels, so draws of 
 until labels are fixed. Here each draw is permuted to agree with the responsibilities of all others, by assignment.
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,13 +22,38 @@ _MAX_ROUNDS = 20
 _BLOCK_ELEMENTS = 2**17  # draws × rows × components whose responsibilities are held at once: they should fit a cache
 
 
+class _Method(NamedTuple):
+    """What an assignment maximises: Σ_k of_average(average)_k · of_draw(draw)_σ(k), over rows."""
+
+    of_average: Callable[[Float[Array, "K N"]], Float[Array, "K N"]]
+    of_draw: Callable[[Float[Array, "K N"]], Float[Array, "K N"]]
+    most_rounds: int
+
+
+def _log(responsibilities: Float[Array, "K N"]) -> Float[Array, "K N"]:
+    return jnp.log(jnp.maximum(responsibilities, jnp.finfo(responsibilities.dtype).tiny))
+
+
+def _hard(responsibilities: Float[Array, "K N"]) -> Float[Array, "K N"]:
+    """One for each row's most probable component."""
+    best = jnp.argmax(responsibilities, axis=0)
+    return (best == jnp.arange(len(responsibilities))[:, None]).astype(responsibilities.dtype)
+
+
+METHODS = {
+    "stephens": _Method(_log, lambda responsibilities: responsibilities, _MAX_ROUNDS),
+    "ecr": _Method(_hard, _hard, 1),
+    "ecr_iterative": _Method(_hard, _hard, _MAX_ROUNDS),
+}
+
+
 class Relabelling(eqx.Module):
     """How draws were relabelled, and how far that can be believed.
 
     `permutations[c, s, k]` is the original label of the component now called k. `switched` is the share of draws whose
     permutation differs from the most common one of their own chain: label switching that really happened. `ambiguity`
     is the mean over draws of 1 / (1 + exp(m)), where m is what the cheapest exchange of two labels would cost in
-    Kullback–Leibler divergence: between 0 (labels are plain) and ½ (they are arbitrary).
+    Kullback–Leibler divergence (or, by the ECR methods, in rows): between 0 (labels are plain) and ½ (arbitrary).
     """
 
     permutations: Int[Array, "C S K"]
@@ -44,23 +72,27 @@ def canonical_order(model: Mixture, params: AbstractParams) -> Int[Array, " K"]:
 
 
 def relabel(
-    model: Mixture, rows: Rows, params: AbstractParams, reference: AbstractParams
+    model: Mixture, rows: Rows, params: AbstractParams, reference: AbstractParams, method: str = "stephens"
 ) -> tuple[AbstractParams, Relabelling]:
     """Align draws, with leading (chain, draw) axes, to `reference`, and then to each other until nothing changes.
 
-    Each draw takes the permutation that minimises the Kullback–Leibler divergence of its responsibilities from the
-    average of all relabelled responsibilities (Stephens 2000, algorithm 2), starting from those of `reference`.
+    ``"stephens"``: each draw takes the permutation that minimises the Kullback–Leibler divergence of its
+    responsibilities from the average of all relabelled ones (Stephens 2000, algorithm 2), starting from those of
+    `reference`. ``"ecr"``: the permutation under which most rows have the most probable component that they have under
+    `reference` (equivalence classes representatives: Papastamoulis and Iliopoulos 2010). ``"ecr_iterative"``: the same
+    with each row's commonest component among all relabelled draws, repeated (Rodríguez and Walker 2014).
     """
+    of_average, of_draw, most_rounds = METHODS[method]
     num_chains, num_draws = params.weights.shape[:2]
     flat = jax.tree.map(lambda leaf: leaf.reshape(num_chains * num_draws, *leaf.shape[2:]), params)
     block = max(1, min(num_chains * num_draws, _BLOCK_ELEMENTS // (rows.num_rows * model.num_components)))
 
     def align(average):
         """Permutations, margins and the new average, given the average responsibilities (K, N)."""
-        log_average = jnp.log(jnp.maximum(average, jnp.finfo(average.dtype).tiny))
+        pattern = of_average(average)
 
         def add(total, draws):
-            permutations, margins, aligned = jax.vmap(lambda draw: _align(model, rows, log_average, draw))(draws)
+            permutations, margins, aligned = jax.vmap(lambda draw: _align(model, rows, pattern, of_draw, draw))(draws)
             return total + jnp.sum(aligned, axis=0), (permutations, margins)
 
         total, (permutations, margins) = _scan_blocks(add, jnp.zeros_like(average), flat, block)
@@ -74,7 +106,7 @@ def relabel(
     own = jnp.broadcast_to(jnp.arange(flat.weights.shape[1]), flat.weights.shape)
     average = model.component_responsibilities(reference, rows)
     carry = (average, own, jnp.zeros_like(flat.weights[:, 0]), jnp.int32(0), jnp.array(True))
-    _, permutations, margins, _, _ = jax.lax.while_loop(lambda c: c[4] & (c[3] < _MAX_ROUNDS), again, carry)
+    _, permutations, margins, _, _ = jax.lax.while_loop(lambda c: c[4] & (c[3] < most_rounds), again, carry)
 
     aligned = jax.vmap(model.family.permute)(flat, permutations[:, : model.num_components])
     aligned = jax.tree.map(lambda leaf: leaf.reshape(num_chains, num_draws, *leaf.shape[1:]), aligned)
@@ -85,11 +117,11 @@ def relabel(
 
 @eqx.filter_jit  # traced once, however many programs use it
 def _align(
-    model: Mixture, rows: Rows, log_average: Float[Array, "K N"], draw: AbstractParams
+    model: Mixture, rows: Rows, pattern: Float[Array, "K N"], of_draw: Callable, draw: AbstractParams
 ) -> tuple[Int[Array, " K"], Float[Array, ""], Float[Array, "K N"]]:
-    """Permutation of one draw that fits the average best, its margin, and the draw's responsibilities permuted."""
-    responsibilities = model.component_responsibilities(draw, rows)
-    cost = _between_alike(model, -log_average @ responsibilities.T)
+    """Permutation of one draw that fits the pattern best, its margin, and what the draw adds to the next average."""
+    responsibilities = of_draw(model.component_responsibilities(draw, rows))
+    cost = _between_alike(model, -pattern @ responsibilities.T)
     permutation = _assign(cost)
     return permutation, _margin(cost[:, permutation]), responsibilities[permutation]
 

@@ -1,5 +1,7 @@
 """Relabelling: it undoes permutations, leaves label-free quantities alone, and admits when labels are arbitrary."""
 
+from itertools import permutations
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -35,18 +37,54 @@ def permute_all(model, params, orders):
     return jax.vmap(jax.vmap(model.family.permute))(params, orders)
 
 
-def test_permuted_draws_come_back(draws):
+@pytest.mark.parametrize("method", labels.METHODS)
+def test_permuted_draws_come_back(draws, method):
     model, rows, params = draws
     rng = np.random.default_rng(3)
     orders = jnp.asarray(rng.permuted(np.broadcast_to(np.arange(3), (2, 20, 3)), axis=-1))
     reference = jax.tree.map(lambda leaf: leaf[0, 0], params)
-    aligned, report = relabel(model, rows, permute_all(model, params, orders), reference)
+    aligned, report = relabel(model, rows, permute_all(model, params, orders), reference, method)
     for ours, truth in zip(jax.tree.leaves(aligned), jax.tree.leaves(params), strict=True):
         np.testing.assert_array_equal(ours, truth)
     np.testing.assert_array_equal(
         jnp.take_along_axis(orders, report.permutations, axis=-1), np.broadcast_to(range(3), (2, 20, 3))
     )
     assert float(report.ambiguity) < 1e-6
+
+
+def test_ecr_maximises_agreement_with_the_pivot(draws):
+    """Components that overlap: each draw's permutation against a search over all six."""
+    model, rows, params = draws
+    near = gaussian(params.weights, params.means * 0.1, params.spread["covariances"], "full")
+    reference = jax.tree.map(lambda leaf: leaf[0, 0], near)
+    _, report = relabel(model, rows, near, reference, "ecr")
+    pivot = np.asarray(model.component_responsibilities(reference, rows)).argmax(axis=0)
+    for chain, draw in np.ndindex(2, 20):
+        one = jax.tree.map(lambda leaf, c=chain, s=draw: leaf[c, s], near)
+        allocated = np.asarray(model.component_responsibilities(one, rows)).argmax(axis=0)
+        hits = [sum((allocated[pivot == k] == o[k]).sum() for k in range(3)) for o in permutations(range(3))]
+        chosen = np.asarray(report.permutations[chain, draw])
+        assert sum((allocated[pivot == k] == chosen[k]).sum() for k in range(3)) == max(hits)
+
+
+def test_methods_agree_where_labels_are_plain_and_not_where_they_are_not():
+    rng = np.random.default_rng(4)
+    far = np.concatenate([rng.normal(m, 1.0, 30) for m in (0.0, 10.0)])
+    one = rng.normal(size=60)
+    shares = {}
+    prior = mx.priors.Conjugate([0.0], [[3.0]], dof=5.0, shrinkage=5.0, concentration=5.0)
+    for name, x, model in (
+        ("far", far, mx.Mixture.for_data(far, 2)),
+        ("one", one, mx.Mixture(mx.Gaussian("tied"), 2, prior)),
+    ):
+        posterior = mx.fit_gibbs(model, x, key=jax.random.key(1), num_warmup=100, num_samples=200, num_chains=2)
+        shares[name] = posterior.label_agreement(x)
+        assert shares[name]["stephens"] > 0.99, "nothing is left to do for the method that was used"
+    assert set(shares["far"]) == {"stephens", "ecr", "ecr_iterative"}
+    assert min(shares["far"].values()) == 1.0
+    assert shares["one"]["ecr"] < 0.9
+    with pytest.raises(ValueError, match="method must be one of 'stephens', 'ecr', 'ecr_iterative'"):
+        posterior.relabelled(one, "median")
 
 
 def test_switched_share_counts_draws_away_from_their_chains_habit(draws):

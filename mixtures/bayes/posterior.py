@@ -10,13 +10,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
-from mixtures._checks import as_rows
+from mixtures._checks import as_rows, check_choice
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.bayes.diagnostics import Diagnostics, summarise
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
-from mixtures.labels import Relabelling, canonical_order, relabel
+from mixtures.labels import METHODS, Relabelling, canonical_order, relabel
 from mixtures.model import Mixture
 
 if TYPE_CHECKING:
@@ -117,6 +117,35 @@ class Posterior[Info: AbstractInfo](eqx.Module):
             coords["component_or_noise"] = np.array([*map(str, coords["component"]), "noise"])
         return az.from_dict(groups, coords=coords, dims=dims)
 
+    def relabelled(self, x: Real[ArrayLike, "N *D"], method: str) -> "Posterior[Info]":
+        """The same draws with labels aligned by another method.
+
+        Parameters
+        ----------
+        x
+            The data that were fitted.
+        method
+            ``"stephens"`` (what the engines use), ``"ecr"`` or ``"ecr_iterative"``; the draw of highest log joint is
+            the one they start from.
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong.
+        """
+        check_choice("method", method, METHODS)
+        params, relabelling = _realign(self, self.model.prepare(as_rows(x)), method)
+        return eqx.tree_at(lambda p: (p.params, p.relabelling), self, (params, relabelling))
+
+    def label_agreement(self, x: Real[ArrayLike, "N *D"]) -> dict[str, float]:
+        """Share of draws to which another method gives the same labels: near 1 where labels mean something."""
+        own = jnp.arange(self.model.num_components)
+        found = {}
+        for method in METHODS:
+            permutations = self.relabelled(x, method).relabelling.permutations[..., : len(own)]
+            found[method] = float(jnp.mean(jnp.all(permutations == own, axis=-1)))
+        return found
+
     @eqx.filter_jit
     def pointwise_log_likelihood(self, x: Real[ArrayLike, "N *D"]) -> Float[Array, "C S N"]:
         """Log density of every row under every draw."""
@@ -124,6 +153,13 @@ class Posterior[Info: AbstractInfo](eqx.Module):
         flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), self.params)
         values = map_draws(lambda p: self.model.log_prob(p, rows), flat, rows.num_rows * self.model.num_components)
         return values.reshape(*self.log_likelihood.shape, -1)
+
+
+@eqx.filter_jit
+def _realign(posterior: Posterior, rows: Rows, method: str) -> tuple[AbstractParams, Relabelling]:
+    best = jnp.argmax(posterior.log_joint)
+    reference = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[best], posterior.params)
+    return relabel(posterior.model, rows, posterior.params, reference, method)
 
 
 def map_draws(function, draws, elements_per_draw: int):
