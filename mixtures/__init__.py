@@ -15,6 +15,7 @@ from mixtures.bayes.evidence import Evidence, bridge_evidence
 from mixtures.bayes.gibbs import fit_gibbs
 from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts
+from mixtures.bayes.partitions import PointPartition, draw_partitions, point_partition, similarity
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.smc import fit_smc
 from mixtures.bayes.telescope import Telescope, fit_telescope
@@ -46,6 +47,7 @@ __all__ = [
     "GaussianWithNoise",
     "LikelihoodRatioTest",
     "Mixture",
+    "PointPartition",
     "Posterior",
     "Selection",
     "StandardErrors",
@@ -60,6 +62,7 @@ __all__ = [
     "compare_fits",
     "criteria",
     "cross_validate",
+    "draw_partitions",
     "fit_em",
     "fit_gibbs",
     "fit_nuts",
@@ -69,9 +72,11 @@ __all__ = [
     "floor_profile",
     "fold_duplicates",
     "numpyro_model",
+    "point_partition",
     "priors",
     "read_data",
     "select",
+    "similarity",
     "spurious",
     "standard_errors",
 ]
