@@ -13,6 +13,7 @@ from mixtures._status import Status
 from mixtures._version import __version__
 from mixtures.bayes.evidence import Evidence, bridge_evidence
 from mixtures.bayes.gibbs import fit_gibbs
+from mixtures.bayes.loo import ChainStacking, Loo, loo, stack_chains
 from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts
 from mixtures.bayes.partitions import PointPartition, draw_partitions, point_partition, similarity
@@ -36,6 +37,7 @@ from mixtures.model import Mixture
 
 __all__ = [
     "Bootstrap",
+    "ChainStacking",
     "Comparison",
     "CrossValidation",
     "Data",
@@ -46,6 +48,7 @@ __all__ = [
     "GaussianParams",
     "GaussianWithNoise",
     "LikelihoodRatioTest",
+    "Loo",
     "Mixture",
     "PointPartition",
     "Posterior",
@@ -71,6 +74,7 @@ __all__ = [
     "fit_vi",
     "floor_profile",
     "fold_duplicates",
+    "loo",
     "numpyro_model",
     "point_partition",
     "priors",
@@ -78,5 +82,6 @@ __all__ = [
     "select",
     "similarity",
     "spurious",
+    "stack_chains",
     "standard_errors",
 ]

@@ -1,0 +1,178 @@
+"""Leave-one-out prediction from posterior draws, and weights for chains by how well they predict."""
+
+import math
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from blackjax.diagnostics import psis_weights
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Key, Real
+
+from mixtures._checks import as_rows, check_key, check_type
+from mixtures.bayes.posterior import Posterior
+from mixtures.families import AbstractParams
+from mixtures.model import Mixture
+
+MAX_KHAT = 0.7  # Vehtari, Gelman and Gabry 2017, section 2.1
+_MOST_ROWS = 100_000  # above which a random sample of so many rows stands for all
+_BLOCK_ELEMENTS = 2**22  # draws × rows whose log densities are held at once (32 MB)
+_MOST_ROUNDS = 10_000
+
+
+@dataclass(frozen=True)
+class Loo:
+    """Expected log predictive density of rows that were left out, by Pareto-smoothed importance sampling (PSIS-LOO).
+
+    `pointwise` is in nats for each of `rows`, all of them or a random sample; `khat` says how far each can be relied
+    on: above 0.7 leaving that row out changes the posterior too much for its draws to tell.
+    """
+
+    pointwise: Float[np.ndarray, " M"]
+    khat: Float[np.ndarray, " M"]
+    rows: Int[np.ndarray, " M"]
+    num_rows: int
+
+    @property
+    def elpd(self) -> float:
+        """Sum over all rows; where these are a sample, N times its mean."""
+        return self.num_rows * float(self.pointwise.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Of `elpd`, as an estimate for new rows like these."""
+        return self.num_rows * float(self.pointwise.std(ddof=1)) / math.sqrt(len(self.pointwise))
+
+    @property
+    def reason(self) -> str:
+        """How far it can be relied on, in words."""
+        bad = int((~(self.khat <= MAX_KHAT)).sum())
+        sampled = f" From {len(self.rows)} of {self.num_rows} rows." * (len(self.rows) < self.num_rows)
+        if not bad:
+            return f"Pareto k-hat is at most {self.khat.max():.2f}.{sampled}"
+        worst = self.rows[np.argsort(-self.khat)[: min(bad, 5)]]
+        return (
+            f"Pareto k-hat exceeds {MAX_KHAT} for {bad} rows, first {', '.join(map(str, worst))}: their terms, and the "
+            f"sum, cannot be relied on; cross-validate instead.{sampled}"
+        )
+
+
+@dataclass(frozen=True)
+class ChainStacking:
+    """Weights of chains, as if each were a model of its own (Yao, Vehtari and Gelman 2022).
+
+    `weights` maximise the leave-one-out score of the chains' mixture; `loos` are the chains' own. Where chains have
+    settled in different modes this is a predictive compromise, and no posterior.
+    """
+
+    weights: Float[np.ndarray, " C"]
+    loos: tuple[Loo, ...]
+
+    def resample(self, posterior: Posterior, key: Key[Array, ""], num_draws: int) -> AbstractParams:
+        """Draws of the parameters, each chain's in proportion to its weight."""
+        check_key(key)
+        num_chains, length = posterior.log_joint.shape
+        key_chain, key_draw = jax.random.split(key)
+        chain = jax.random.choice(key_chain, num_chains, (num_draws,), p=jnp.asarray(self.weights))
+        draw = jax.random.randint(key_draw, (num_draws,), 0, length)
+        return jax.tree.map(lambda leaf: leaf[chain, draw], posterior.params)
+
+
+def loo(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""] | None = None) -> Loo:
+    """Leave-one-out log predictive density by PSIS (Vehtari, Gelman and Gabry 2017), a block of rows at a time.
+
+    Parameters
+    ----------
+    posterior
+        Draws from `fit_nuts`, `fit_gibbs` or `fit_smc`.
+    x
+        The data that were fitted, (N,) or (N, D).
+    key
+        Random key of the sample of rows that is taken where there are more than 100,000; ``jax.random.key(0)`` if not
+        given.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
+    """
+    check_type("posterior", posterior, Posterior, "draws from fit_nuts, fit_gibbs or fit_smc")
+    key = jax.random.key(0) if key is None else key
+    check_key(key)
+    data = as_rows(x)
+    chosen = np.arange(len(data))
+    if len(data) > _MOST_ROWS:
+        chosen = np.sort(np.asarray(jax.random.choice(key, len(data), (_MOST_ROWS,), replace=False)))
+    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), posterior.params)
+    ess = posterior.diagnostics.invariants["log_likelihood"].ess_bulk
+    share = float(ess) / posterior.log_joint.size
+    # To a power of two: the length of the smoothed tail depends on it, and is part of the compiled program.
+    efficiency = 2.0 ** min(0, round(math.log2(share))) if share > 0 else 1.0
+    found = _smoothed(posterior.model, data[chosen], flat, efficiency)
+    return Loo(*map(np.asarray, found), rows=chosen, num_rows=len(data))
+
+
+def stack_chains(posterior: Posterior, x: Real[ArrayLike, "N *D"]) -> ChainStacking:
+    """Weights of chains that maximise their mixture's leave-one-out score, for chains that never mixed.
+
+    Parameters
+    ----------
+    posterior
+        Draws from `fit_nuts` or `fit_gibbs`, whose chains may disagree.
+    x
+        The data that were fitted, (N,) or (N, D).
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
+    """
+    check_type("posterior", posterior, Posterior, "draws from fit_nuts, fit_gibbs or fit_smc")
+    parts = [
+        eqx.tree_at(
+            lambda p: (p.params, p.log_likelihood, p.log_joint),
+            posterior,
+            jax.tree.map(
+                lambda leaf, c=c: leaf[c : c + 1], (posterior.params, posterior.log_likelihood, posterior.log_joint)
+            ),
+        )
+        for c in range(posterior.log_joint.shape[0])
+    ]
+    loos = tuple(loo(part, x) for part in parts)
+    return ChainStacking(_stacking_weights(np.stack([one.pointwise for one in loos])), loos)
+
+
+def _stacking_weights(scores: Float[np.ndarray, "C N"]) -> Float[np.ndarray, " C"]:
+    """Maximise Σ_n log Σ_c w_c exp(score_cn) over the simplex: EM for the weights of a mixture, which is concave."""
+    shares = np.exp(scores - scores.max(axis=0))
+    weights = np.full(len(scores), 1 / len(scores))
+    for _ in range(_MOST_ROUNDS):
+        claims = weights[:, None] * shares
+        last, weights = weights, (claims / claims.sum(axis=0)).mean(axis=1)
+        if np.abs(weights - last).max() < 1e-10:
+            break
+    return weights
+
+
+@eqx.filter_jit
+def _smoothed(
+    model: Mixture, x: Float[Array, "N D"], draws: AbstractParams, efficiency: float
+) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
+    """Leave-one-out log density and k-hat of every row."""
+    num_rows, num_draws = len(x), draws.weights.shape[0]
+    size = max(1, min(num_rows, _BLOCK_ELEMENTS // num_draws))
+    blocks = jnp.pad(x, ((0, -num_rows % size), (0, 0)), mode="edge").reshape(-1, size, x.shape[1])
+
+    def one_block(block):
+        log_prob = jax.lax.map(lambda draw: model.log_prob(draw, block), draws)  # (S, B)
+
+        def one_row(values):
+            log_weights, khat = psis_weights(-values, efficiency)
+            return jax.nn.logsumexp(log_weights + values), khat
+
+        return jax.vmap(one_row)(log_prob.T)
+
+    elpd, khat = jax.lax.map(one_block, blocks)
+    return elpd.ravel()[:num_rows], khat.ravel()[:num_rows]
