@@ -71,8 +71,8 @@ CASES = {
         "covariance must be one of full, tied, .*, or a code from EII to VVV; got 'round'",
     ),
     "guide": (
-        lambda: mx.fit_vi(MODEL, X, key=KEY, guide="flow"),
-        "guide must be one of 'mean_field', 'full_rank', 'laplace'; got 'flow'",
+        lambda: mx.fit_vi(MODEL, X, key=KEY, guide="vine"),
+        "guide must be one of 'full_rank', 'mean_field', 'laplace', 'flow', 'pathfinder'; got 'vine'",
     ),
     "draws": (
         lambda: mx.fit_nuts(MODEL, X, key=KEY, num_samples=-5),

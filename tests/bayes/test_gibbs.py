@@ -13,7 +13,7 @@ from mixtures.datasets import load
 from tests.models import CONJUGATE
 
 KEY = jax.random.key(8)
-NUM_CASES = 4000
+NUM_CASES = 2000
 
 
 def conjugate(covariance):
