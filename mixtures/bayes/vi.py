@@ -1,60 +1,32 @@
 """`fit_vi`: approximations in unconstrained coordinates, by NumPyro's SVI or Pathfinder, several starts in parallel."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, cast
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro
-import numpyro.distributions as dist
-import optax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
-from numpyro.infer import SVI, Trace_ELBO
-from numpyro.optim import optax_to_numpyro
 
-from mixtures._checks import as_rows, check_callback, check_choice, check_count, check_data, check_key, is_traced
+from mixtures._checks import check_choice, check_count, is_traced
 from mixtures._drivers import OnProgress
-from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures.bayes.boundary import admit
 from mixtures.bayes.diagnostics import Diagnostics
 from mixtures.bayes.numpyro_model import (
-    flat_guide,
-    flat_model,
-    flow,
-    full_rank,
-    mean_field,
-    point,
     potential,
-    refuse_flat,
 )
 from mixtures.bayes.pathfinder import multipath
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
-from mixtures.coordinates import Coordinates, hessian
+from mixtures.bayes.svi import NUM_PARTICLES, OPTIMISED, Steps, batches, everything, optimise
+from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
-from mixtures.model import Mixture, check_model
+from mixtures.model import Mixture
 from mixtures.starts import cautious_starts
 
-
-class _Guide(NamedTuple):
-    """A family of approximations, from a start to a distribution, and how fast it is optimised."""
-
-    distribution: Callable[[Float[Array, " d"]], dist.Distribution]
-    learning_rate: float
-
-
-_OPTIMISED = {
-    "full_rank": _Guide(full_rank, 0.05),
-    "mean_field": _Guide(mean_field, 0.05),
-    "laplace": _Guide(point, 0.05),
-    "flow": _Guide(flow, 0.005),
-}
-GUIDES = (*_OPTIMISED, "pathfinder")
+GUIDES = (*OPTIMISED, "pathfinder")
 MAX_KHAT = 0.7  # Yao et al. 2018, section 3: above it importance weights from the approximation are useless
-_NUM_PARTICLES = 8
 _MAX_DRIFT = 0.1  # nats
 _NEAR = 5.0  # nats below the best ELBO: what another mode of that height holds is no longer worth a word
 _APART = 0.5  # nats between ELBOs of different modes
@@ -128,6 +100,7 @@ def fit_vi(
     num_starts: int = 8,
     num_steps: int = 2000,
     num_samples: int = 4000,
+    batch_size: int | None = None,
     reference: AbstractParams | None = None,
     on_progress: OnProgress | None = None,
 ) -> Posterior[VIInfo]:
@@ -153,6 +126,9 @@ def fit_vi(
         Pathfinder needs none.
     num_samples
         S, draws of the approximation.
+    batch_size
+        Rows, drawn anew for each step, whose log-likelihood stands for that of all (Hoffman et al. 2013); all rows if
+        not given. The draws are weighed against all rows in any case. Not for Pathfinder.
     reference
         Parameters whose labels the draws should follow; the draw of highest density by default.
     on_progress
@@ -169,25 +145,33 @@ def fit_vi(
     ValueError
         If an argument is wrong, or the model has no prior.
     """
-    check_model(model)
-    check_key(key)
-    check_callback("on_progress", on_progress)
-    refuse_flat(model)
+    data = admit(model, x, key, on_progress)
     check_choice("guide", guide, GUIDES)
     num_starts, num_steps = check_count("num_starts", num_starts), check_count("num_steps", num_steps, least=10)
     num_samples = check_count("num_samples", num_samples, least=100)
-    data = as_rows(x)
-    check_data(data, model.num_components)
-    fit = _fit(model, data, key, reference, guide, num_starts, num_steps, num_samples)
+    if batch_size is not None:
+        batch_size = _check_batch(batch_size, guide, len(data))
+    fit = _fit(model, data, key, reference, guide, num_starts, num_steps, num_samples, batch_size)
     if on_progress is not None and not is_traced(fit):
         jax.block_until_ready(fit)
         on_progress(num_steps, num_steps)
     return fit
 
 
+def _check_batch(batch_size: int, guide: str, num_rows: int) -> int:
+    count = check_count("batch_size", batch_size)
+    if guide == "pathfinder":
+        raise ValueError("batch_size must be None for guide='pathfinder', whose paths need all rows.")
+    if count > num_rows:
+        raise ValueError(f"batch_size must be at most the number of rows, {num_rows}; got {count}.")
+    return count
+
+
 @eqx.filter_jit
-def _fit(model, x, key, reference, guide: str, num_starts: int, num_steps: int, num_samples: int) -> Posterior[VIInfo]:
-    rows = model.prepare(x, num_starts * _NUM_PARTICLES)
+def _fit(
+    model, x, key, reference, guide: str, num_starts: int, num_steps: int, num_samples: int, batch_size: int | None
+) -> Posterior[VIInfo]:
+    rows = model.prepare(x, num_starts * NUM_PARTICLES)
     coordinates = Coordinates.of(model, rows.frame)
     key_starts, key_fit = jax.random.split(key)
     starts = jax.vmap(lambda p: coordinates.vector(coordinates.into_support(p)))(
@@ -197,7 +181,8 @@ def _fit(model, x, key, reference, guide: str, num_starts: int, num_steps: int, 
     if guide == "pathfinder":
         info, draws = _along_paths(model, rows, coordinates, key_fit, starts, num_samples)
     else:
-        info, draws = _by_steps(model, rows, coordinates, guide, key_fit, starts, num_steps, num_samples)
+        steps = everything(rows, num_steps) if batch_size is None else batches(model, x, key_fit, num_steps, batch_size)
+        info, draws = _by_steps(model, rows, coordinates, guide, key_fit, starts, steps, num_samples)
     return assemble(model, rows, coordinates, draws[None], info, reference)
 
 
@@ -210,68 +195,15 @@ def _along_paths(model, rows, coordinates, key, starts: Float[Array, "R d"], num
     return VIInfo("pathfinder", best, mcse, found.log_weights, found.elbos, settled, settled), found.draws
 
 
-def _by_steps(model, rows, coordinates, guide, key, starts: Float[Array, "R d"], num_steps: int, num_samples: int):
+def _by_steps(model, rows, coordinates, guide: str, key, starts: Float[Array, "R d"], steps: Steps, num_samples: int):
     """The best of the approximations optimised from each start."""
 
-    def optimise(key, u):
-        return _optimise(model, rows, coordinates, _OPTIMISED[guide], key, u, num_steps, num_samples)
+    def one(key, u):
+        return optimise(model, rows, coordinates, OPTIMISED[guide], key, u, steps, num_samples)
 
-    approximations = jax.vmap(optimise)(jax.random.split(key, len(starts)), starts)
+    approximations = jax.vmap(one)(jax.random.split(key, len(starts)), starts)
     elbos = jnp.where(jnp.isfinite(approximations.elbo), approximations.elbo, -jnp.inf)
     best = jax.tree.map(lambda leaf: leaf[jnp.argmax(elbos)], approximations)
     mcse = jnp.std(best.log_weights) / jnp.sqrt(num_samples)
     info = VIInfo(guide, best.elbo, mcse, best.log_weights, approximations.elbo, best.drift, best.drift_mcse)
     return info, best.draws
-
-
-class _Approximation(eqx.Module):
-    draws: Float[Array, "S d"]
-    log_weights: Float[Array, " S"]
-    elbo: Float[Array, ""]
-    drift: Float[Array, ""]
-    drift_mcse: Float[Array, ""]
-
-
-def _optimise(
-    model: Mixture,
-    rows: Rows,
-    coordinates: Coordinates,
-    guide: _Guide,
-    key: Key[Array, ""],
-    u: Float[Array, " d"],
-    num_steps: int,
-    num_samples: int,
-) -> _Approximation:
-    """Optimise one guide from the start `u`, then draw from it and weigh the draws."""
-    energy = partial(potential, model, rows, coordinates)
-
-    schedule = optax.cosine_decay_schedule(guide.learning_rate, int(0.7 * num_steps), alpha=0.01)
-    svi = SVI(
-        partial(flat_model, model, rows, coordinates),
-        partial(flat_guide, guide.distribution, u),
-        optax_to_numpyro(optax.adam(schedule, b2=0.99)),
-        Trace_ELBO(num_particles=1 if guide.distribution is point else _NUM_PARTICLES),
-    )
-    key_init, key_draw = jax.random.split(key)
-    state, losses = jax.lax.scan(lambda s, _: svi.update(s), svi.init(key_init), None, length=num_steps)
-    approximation = cast(
-        dist.Distribution, numpyro.handlers.substitute(guide.distribution, data=svi.get_params(state))(u)
-    )
-    if isinstance(approximation, dist.Delta):
-        approximation = _curvature_at(jnp.asarray(approximation.v), energy)
-
-    draws = jnp.asarray(approximation.sample(key_draw, (num_samples,)))
-    energies = jax.lax.map(energy, draws, batch_size=_NUM_PARTICLES * 16)
-    log_weights = -energies - approximation.log_prob(draws)
-    # The learning rate no longer changes in the last fifth, so its halves differ only if the ELBO still rises.
-    halves = losses[-(num_steps // 10 * 2) :].reshape(2, -1)
-    drift = jnp.mean(halves[0]) - jnp.mean(halves[1])
-    noise = jnp.sqrt(jnp.sum(jnp.var(halves, axis=1)) / halves.shape[1])
-    return _Approximation(draws, log_weights, jnp.mean(log_weights), drift, noise)
-
-
-def _curvature_at(
-    mode: Float[Array, " d"], energy: Callable[[Float[Array, " d"]], Float[Array, ""]]
-) -> dist.Distribution:
-    """The normal with the curvature of the density at its mode (Laplace); NaN where that is not definite."""
-    return dist.MultivariateNormal(mode, precision_matrix=hessian(energy, mode))
