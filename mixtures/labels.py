@@ -122,7 +122,7 @@ def _align(
     """Permutation of one draw that fits the pattern best, its margin, and what the draw adds to the next average."""
     responsibilities = of_draw(model.component_responsibilities(draw, rows))
     cost = _between_alike(model, -pattern @ responsibilities.T)
-    permutation = _assign(cost)
+    permutation = assign(cost)
     return permutation, _margin(cost[:, permutation]), responsibilities[permutation]
 
 
@@ -135,7 +135,7 @@ def _between_alike(model: Mixture, cost: Float[Array, "K K"]) -> Float[Array, "K
     return jnp.where(barred, 2.0 * len(distinct) * (1.0 + jnp.sum(jnp.abs(cost))), cost)
 
 
-def _assign(cost: Float[Array, "K K"]) -> Int[Array, " K"]:
+def assign(cost: Float[Array, "K K"]) -> Int[Array, " K"]:
     """Column assigned to each row at the least total cost."""
     rows, columns = hungarian_algorithm(cost)
     return jnp.zeros(cost.shape[0], columns.dtype).at[rows].set(columns)

@@ -15,7 +15,7 @@ from mixtures.labels import canonical_order
 from tests.models import gaussian
 
 relabel = eqx.filter_jit(labels.relabel)
-assign = jax.jit(labels._assign)
+assign = jax.jit(labels.assign)
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mixtures"
 LAYERS = [
-    {"_kernel", "_status", "_checks", "_drivers", "_distributions", "_rotations", "_files", "_version"},
+    {"_kernel", "_status", "_checks", "_drivers", "_distributions", "_rotations", "_files", "_trees", "_version"},
     {"priors"},
     {"families"},
     {"model"},
-    {"coordinates", "labels", "starts", "data", "folding"},
+    {"coordinates", "invariants", "labels", "starts", "data", "folding"},
     {"datasets"},
     {"em", "bayes"},
     {"compare"},

@@ -32,8 +32,12 @@ class Checkpoint:
     path
         Where to keep it. The file need not exist; its folder must.
     run
-        Everything the run's results depend on, by name: trees of arrays and plain values. A file of another run is
-        refused, with the names of what differs.
+        Everything the run's results depend on, by name: trees of arrays and plain values.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, or is of another run: before any of the work is done.
     """
 
     def __init__(self, path: str | Path, run: Mapping[str, Any]):
@@ -45,17 +49,17 @@ class Checkpoint:
         self._run["versions"] = _digest({"mixtures": __version__, **packages})
         if not self.path.parent.is_dir():
             raise CheckpointError(f"checkpoint must lie in a folder that exists, got {self.path}.")
+        if self.path.exists():
+            self._read()
 
     def load(self, like: Any) -> tuple[int, Any] | None:
-        """How much is done, and the state in the form of `like`; None if there is no file.
-
-        Raises
-        ------
-        CheckpointError
-            If the file is damaged, or is of another run.
-        """
+        """How much is done, and the state in the form of `like`; None if there was no file."""
         if not self.path.exists():
             return None
+        done, leaves = self._read()
+        return done, _from_leaves(like, leaves)
+
+    def _read(self) -> tuple[int, list[np.ndarray]]:
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 found = {name: file[name] for name in file.files}
@@ -70,7 +74,7 @@ class Checkpoint:
                 f"The checkpoint {self.path} is of another run: {', '.join(differing)} differ; run as before to "
                 "continue it, or delete it to start anew."
             )
-        return done, _from_leaves(like, leaves)
+        return done, leaves
 
     def save(self, done: int, state: Any) -> None:
         """Replace the file: either the old one is there, or the new one, whatever happens in between."""

@@ -70,7 +70,7 @@ def judge_chains(diagnostics: Diagnostics, num_chains: int) -> tuple[Status, str
         return Status.NOT_CONVERGED, f"{numbers}: {disagree}"
     if not ess >= needed:
         return Status.NOT_CONVERGED, f"{numbers}, fewer than {needed}: too few effective draws; run longer."
-    return Status.CONVERGED, f"{numbers};"
+    return Status.CONVERGED, f"{numbers}."
 
 
 def summarise(draws: Float[np.ndarray, "C S ..."]) -> Summary:

@@ -10,16 +10,17 @@ import numpy as np
 import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Key, Real
-from optax.assignment import hungarian_algorithm
 
 from mixtures._checks import as_rows, check_key, check_type
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures._trees import flatten_draws, map_draws
 from mixtures.bayes.diagnostics import summarise
 from mixtures.bayes.numpyro_model import potential
-from mixtures.bayes.posterior import Posterior, map_draws
+from mixtures.bayes.posterior import Posterior
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
+from mixtures.labels import assign
 from mixtures.model import Mixture
 
 _MOST_ROUNDS = 1000
@@ -90,7 +91,7 @@ def _weigh(
     """Log posterior over proposal density of draws and of proposals, and which proposals have the labelling."""
     coordinates = Coordinates.of(model, rows.frame)
     half = log_joint.shape[1] // 2
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
+    flat = flatten_draws(params)
     at_best = _places(model, rows, jax.tree.map(lambda leaf: leaf[jnp.argmax(log_joint)], flat))
 
     def one_labelling(draw: AbstractParams) -> Float[Array, " d"]:
@@ -125,9 +126,7 @@ def _places(model: Mixture, rows: Rows, params: AbstractParams) -> Float[Array, 
 def _labels(model: Mixture, rows: Rows, params: AbstractParams, at_best: Float[Array, "K E"]):
     """Which component takes the place of each of the best draw's: the assignment of least squared distance."""
     gaps = at_best[:, None] - _places(model, rows, params)
-    cost = jnp.sum(gaps**2, axis=-1)
-    found, columns = hungarian_algorithm(cost)
-    return jnp.zeros(len(cost), columns.dtype).at[found].set(columns)
+    return assign(jnp.sum(gaps**2, axis=-1))
 
 
 def _bridge(own: np.ndarray, proposed: np.ndarray, labelled: np.ndarray) -> tuple[float, float]:

@@ -9,18 +9,18 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
-from mixtures._checks import as_rows, check_callback, check_count, check_data, check_key, is_traced
+from mixtures._checks import check_count, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures.bayes.boundary import admit
 from mixtures.bayes.chains import in_chunks, starting_points
 from mixtures.bayes.conditionals import Conditionals, conditionals
 from mixtures.bayes.diagnostics import Diagnostics, judge_chains
-from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams, GaussianParams, Moments
-from mixtures.model import Mixture, check_model
+from mixtures.model import Mixture
 
 
 class GibbsInfo(AbstractInfo):
@@ -34,8 +34,7 @@ class GibbsInfo(AbstractInfo):
 
     def judge(self, diagnostics: Diagnostics) -> tuple[Status, str]:
         """Converged when label-free R-hat and ESS pass."""
-        status, words = judge_chains(diagnostics, self.occupied.shape[0])
-        return status, words.replace(";", ".") if status is Status.CONVERGED else words
+        return judge_chains(diagnostics, self.occupied.shape[0])
 
     def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
         """Occupied components."""
@@ -97,14 +96,9 @@ def fit_gibbs(
     ValueError
         If an argument is wrong, or the full conditionals have no closed form.
     """
-    check_model(model)
-    check_key(key)
-    check_callback("on_progress", on_progress)
-    refuse_flat(model)
+    data = admit(model, x, key, on_progress)
     num_warmup, num_samples = check_count("num_warmup", num_warmup), check_count("num_samples", num_samples)
     num_chains = check_count("num_chains", num_chains)
-    data = as_rows(x)
-    check_data(data, model.num_components)
     given = conditionals(model, data.shape[1])
     key_start, key_chains = jax.random.split(key)
     points = starting_points(model, data, key_start, start, num_chains)

@@ -7,11 +7,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from blackjax.diagnostics import psis_weights
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
 from mixtures._checks import as_rows, check_key, check_type
+from mixtures._trees import flatten_draws
+from mixtures.bayes.diagnostics import summarise
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
@@ -105,8 +106,8 @@ def loo(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""]
     chosen = np.arange(len(data))
     if len(data) > _MOST_ROWS:
         chosen = np.sort(np.asarray(jax.random.choice(key, len(data), (_MOST_ROWS,), replace=False)))
-    flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), posterior.params)
-    ess = posterior.diagnostics.invariants["log_likelihood"].ess_bulk
+    flat = flatten_draws(posterior.params)
+    ess = summarise(np.asarray(posterior.log_likelihood)).ess_bulk
     share = float(ess) / posterior.log_joint.size
     # To a power of two: the length of the smoothed tail depends on it, and is part of the compiled program.
     efficiency = 2.0 ** min(0, round(math.log2(share))) if share > 0 else 1.0
@@ -161,6 +162,8 @@ def _smoothed(
     model: Mixture, x: Float[Array, "N D"], draws: AbstractParams, efficiency: float
 ) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
     """Leave-one-out log density and k-hat of every row."""
+    from blackjax.diagnostics import psis_weights
+
     num_rows, num_draws = len(x), draws.weights.shape[0]
     size = max(1, min(num_rows, _BLOCK_ELEMENTS // num_draws))
     blocks = jnp.pad(x, ((0, -num_rows % size), (0, 0)), mode="edge").reshape(-1, size, x.shape[1])

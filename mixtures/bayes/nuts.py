@@ -14,18 +14,19 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Key, Real
 from numpyro.infer.hmc import HMCState, hmc
 
-from mixtures._checks import as_rows, check_callback, check_count, check_data, check_key, check_share, is_traced
+from mixtures._checks import check_count, check_share, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures.bayes.boundary import admit
 from mixtures.bayes.chains import device_mesh, in_chunks, starting_points
 from mixtures.bayes.checkpoint import Checkpoint
 from mixtures.bayes.diagnostics import Diagnostics, judge_chains
-from mixtures.bayes.numpyro_model import potential, refuse_flat
+from mixtures.bayes.numpyro_model import potential
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
-from mixtures.model import Mixture, check_model
+from mixtures.model import Mixture
 
 MAX_DIVERGENT = 0.01  # share of transitions; a few are noted, more mean that regions were missed
 MIN_BFMI = 0.3  # Betancourt 2016, section 3: below it a chain explores its energies too slowly
@@ -50,21 +51,20 @@ class NUTSInfo(AbstractInfo):
 
     def judge(self, diagnostics: Diagnostics) -> tuple[Status, str]:
         """Converged when label-free R-hat and ESS pass; they are sound whatever the labels do."""
-        status, numbers = judge_chains(diagnostics, self.diverging.shape[0])
+        status, words = judge_chains(diagnostics, self.diverging.shape[0])
         if status is not Status.CONVERGED:
-            return status, numbers
-        words = self._remarks()
+            return status, words
         share = diagnostics.divergences / self.diverging.size
         if share > MAX_DIVERGENT:
             return (
                 Status.NOT_CONVERGED,
                 f"{share:.1%} of transitions diverged (limit {MAX_DIVERGENT:.0%}): parts of the posterior were missed.",
             )
-        return Status.CONVERGED, " ".join([f"{numbers} {diagnostics.divergences} divergent transitions.", *words])
+        return Status.CONVERGED, " ".join([words, *self._remarks()])
 
     def _remarks(self) -> list[str]:
-        """What is no reason to distrust the draws by itself, but costs them efficiency."""
-        words, bfmi = [], np.asarray(self.bfmi)
+        """What is no reason to distrust the draws by itself, but should be known."""
+        words, bfmi = [f"{self.num_divergences()} divergent transitions."], np.asarray(self.bfmi)
         if bfmi.min() < MIN_BFMI:
             words.append(
                 f"Chain {bfmi.argmin() + 1} has an E-BFMI of {bfmi.min():.2f} (below {MIN_BFMI}): it moves slowly "
@@ -130,7 +130,8 @@ def fit_nuts(
         Acceptance probability that the step size is adapted to.
     start
         ``"dispersed"``: uniform on [−2, 2] in every standardised unconstrained coordinate. Or parameters, one set or
-        several, such as those of an EM fit or of all its modes: chains take them in turn, and begin near them.
+        several: those of an EM fit, or of its modes, ``[mode.params for mode in em.modes]``. Chains take them in turn,
+        and begin near them.
     reference
         Parameters whose labels the draws should follow, such as an EM fit's; the draw of highest density by default.
     checkpoint
@@ -150,17 +151,11 @@ def fit_nuts(
     ValueError
         If an argument is wrong, the model has no prior, or the checkpoint is damaged or of another run.
     """
-    check_model(model)
-    check_key(key)
-    check_callback("on_progress", on_progress)
-    refuse_flat(model)
+    data = admit(model, x, key, on_progress)
     num_warmup, num_samples = check_count("num_warmup", num_warmup), check_count("num_samples", num_samples)
     num_chains = check_count("num_chains", num_chains)
     check_share("target_accept_prob", target_accept_prob)
-    data = as_rows(x)
-    check_data(data, model.num_components)
     target = jnp.asarray(target_accept_prob, data.dtype)
-
     total = num_warmup + num_samples
     key_start, key_chains = jax.random.split(key)
     points = starting_points(model, data, key_start, start, num_chains)
@@ -170,15 +165,10 @@ def fit_nuts(
             raise ValueError("checkpoint is not available inside a transformation.")
         _, draws = _sample(model, rows, states, target, num_warmup, total, None)
     else:
-        settings = num_warmup, num_samples, target
-        run = {
-            "model": (model, model.prior.describe()),
-            "data": data,
-            "key": key,
-            "settings": settings,
-            "start": points,
-        }
-        kept = None if checkpoint is None else Checkpoint(checkpoint, run)
+        counts = {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
+        kept = None
+        if checkpoint is not None:
+            kept = open_checkpoint(checkpoint, model, data, key, counts, target_accept_prob, start)
         mesh = device_mesh(num_chains, data)
 
         def advance(states, length):
@@ -188,6 +178,21 @@ def fit_nuts(
         found = None if kept is None else kept.load(like)
         draws = in_chunks(advance, states, total, found, kept, on_progress)
     return _finish(model, rows, draws, num_warmup, num_samples, reference)
+
+
+def open_checkpoint(
+    path: str | Path,
+    model: Mixture,
+    x: Float[Array, "N D"],
+    key: Key[Array, ""],
+    counts: dict[str, int],
+    target_accept_prob: float = 0.8,
+    start: str | AbstractParams | Sequence[AbstractParams] = "dispersed",
+) -> Checkpoint:
+    """The file that keeps a run of `fit_nuts` with these arguments; refused if it is there and of another run."""
+    settings = counts | {"target_accept_prob": float(target_accept_prob)}
+    run = {"model": (model, model.prior.describe()), "data": x, "key": key, "settings": settings, "start": start}
+    return Checkpoint(path, run)
 
 
 def _kernel_for(model: Mixture, rows: Rows, target: Float[Array, ""], num_warmup: int):

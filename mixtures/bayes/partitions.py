@@ -8,17 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 from scipy.special import xlogy
 
 from mixtures._checks import as_rows, check_choice, check_count, check_key, check_share, check_type
 from mixtures._kernel import Rows
+from mixtures._trees import flatten_draws
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
-LOSSES = ("vi", "binder")
 _MOST_ROWS = 5000  # whose similarities, N², are held at once
 _MOST_SWEEPS = 20
 
@@ -64,7 +62,7 @@ def similarity(posterior: Posterior, x: Real[ArrayLike, "N *D"]) -> Float[np.nda
     data = as_rows(x)
     if len(data) > _MOST_ROWS:
         raise ValueError(f"x must have at most {_MOST_ROWS} rows for all pairs to be held; got {len(data)}.")
-    found = np.array(_similarity(posterior.model, posterior.model.prepare(data), _flat(posterior.params)))
+    found = np.array(_similarity(posterior.model, posterior.model.prepare(data), flatten_draws(posterior.params)))
     np.fill_diagonal(found, 1.0)
     return found
 
@@ -81,7 +79,7 @@ def draw_partitions(
     """
     check_key(key)
     check_type("posterior", posterior, Posterior, "draws from an engine such as fit_nuts")
-    count, flat = check_count("num_partitions", num_partitions), _flat(posterior.params)
+    count, flat = check_count("num_partitions", num_partitions), flatten_draws(posterior.params)
     chosen = np.linspace(0, flat.weights.shape[0] - 1, count).round().astype(int)
     draws = jax.tree.map(lambda leaf: leaf[chosen], flat)
     return np.asarray(_allocations(posterior.model, posterior.model.prepare(as_rows(x)), draws, key))
@@ -123,7 +121,10 @@ def point_partition(
     ValueError
         If an argument is wrong.
     """
-    check_choice("loss", loss, LOSSES)
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
+    check_choice("loss", loss, DISTANCES)
     check_share("level", level)
     drawn = draw_partitions(posterior, x, key=key, num_partitions=num_partitions)
     similar = similarity(posterior, x)
@@ -131,7 +132,7 @@ def point_partition(
     most = int(drawn.max()) + 1
     cuts = [fcluster(tree, count, "maxclust") - 1 for count in range(1, 2 * most + 1)]
     candidates = [*cuts, *drawn[:: max(1, len(drawn) // 50)]]
-    distance = _DISTANCES[loss]
+    distance = DISTANCES[loss]
     start = min(candidates, key=lambda one: distance(one, drawn).mean())
     labels = _by_size(_descend(_by_size(start), drawn, loss, 2 * most))
     distances = distance(labels, drawn)
@@ -139,10 +140,6 @@ def point_partition(
     inside = np.flatnonzero(distances <= radius)
     edge = drawn[inside[distances[inside].argmax()]]
     return PointPartition(labels, float(distances.mean()), loss, level, radius, _by_size(edge))
-
-
-def _flat(params: AbstractParams) -> AbstractParams:
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), params)
 
 
 @eqx.filter_jit
@@ -184,12 +181,15 @@ def _terms(counts: np.ndarray, loss: str) -> np.ndarray:
     return xlogy(counts, counts) if loss == "vi" else counts**2
 
 
-def _vi(labels: Int[np.ndarray, " N"], drawn: Int[np.ndarray, "S N"]) -> Float[np.ndarray, " S"]:
-    """Variation of information in nats: (Σ n_a log n_a + Σ n_b log n_b − 2 Σ n_ab log n_ab) / N."""
+def variation_of_information(labels: Int[np.ndarray, " N"], drawn: Int[np.ndarray, "S N"]) -> Float[np.ndarray, " S"]:
+    """Variation of information in nats: (Σ n_a log n_a + Σ n_b log n_b − 2 Σ n_ab log n_ab) / N.
+
+    Of one partition from each of several (Meilă 2007, eq. 16); 0 for identical ones.
+    """
     return _distance(labels, drawn, "vi") / len(labels)
 
 
-def _binder(labels: Int[np.ndarray, " N"], drawn: Int[np.ndarray, "S N"]) -> Float[np.ndarray, " S"]:
+def binder_loss(labels: Int[np.ndarray, " N"], drawn: Int[np.ndarray, "S N"]) -> Float[np.ndarray, " S"]:
     """Share of pairs of rows that one partition joins and the other does not."""
     return _distance(labels, drawn, "binder") / (len(labels) * (len(labels) - 1))
 
@@ -200,7 +200,7 @@ def _distance(labels: Int[np.ndarray, " N"], drawn: Int[np.ndarray, "S N"], loss
     return own + others - 2 * _terms(table, loss).sum(axis=(1, 2))
 
 
-_DISTANCES = {"vi": _vi, "binder": _binder}
+DISTANCES = {"vi": variation_of_information, "binder": binder_loss}
 
 
 def _descend(labels: Int[np.ndarray, " N"], drawn: Int[np.ndarray, "S N"], loss: str, most: int) -> np.ndarray:

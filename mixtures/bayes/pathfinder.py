@@ -5,8 +5,6 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from blackjax.diagnostics import psis_weights
-from blackjax.vi.multipathfinder import multi_approximate
 from jaxtyping import Array, Float, Key
 
 _MOST_ITERATIONS = 100
@@ -30,6 +28,9 @@ def multipath(
 
     Where paths end in different modes the resampling, by Pareto-smoothed importance weights, keeps each in proportion.
     """
+    from blackjax.diagnostics import psis_weights
+    from blackjax.vi.multipathfinder import multi_approximate
+
     key_paths, key_draws = jax.random.split(key)
     each = -(-num_samples // len(starts))
     paths, _ = multi_approximate(key_paths, lambda u: -energy(u), starts, num_samples=each, maxiter=_MOST_ITERATIONS)

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Real
 from mixtures._checks import as_rows, check_choice
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures._trees import flatten_draws, map_draws
 from mixtures.bayes.diagnostics import Diagnostics, summarise
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from xarray import DataTree
 
 _POINTWISE_LIMIT = 2**25  # draws × rows of log-likelihood written to a DataTree (256 MB)
-_BLOCK_ELEMENTS = 2**17  # draws × rows × components worked on at once: they should fit a cache
 
 
 class AbstractInfo(eqx.Module):
@@ -150,7 +150,7 @@ class Posterior[Info: AbstractInfo](eqx.Module):
     def pointwise_log_likelihood(self, x: Real[ArrayLike, "N *D"]) -> Float[Array, "C S N"]:
         """Log density of every row under every draw."""
         rows = self.model.prepare(x)
-        flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), self.params)
+        flat = flatten_draws(self.params)
         values = map_draws(lambda p: self.model.log_prob(p, rows), flat, rows.num_rows * self.model.num_components)
         return values.reshape(*self.log_likelihood.shape, -1)
 
@@ -158,14 +158,8 @@ class Posterior[Info: AbstractInfo](eqx.Module):
 @eqx.filter_jit
 def _realign(posterior: Posterior, rows: Rows, method: str) -> tuple[AbstractParams, Relabelling]:
     best = jnp.argmax(posterior.log_joint)
-    reference = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[best], posterior.params)
+    reference = jax.tree.map(lambda leaf: leaf[best], flatten_draws(posterior.params))
     return relabel(posterior.model, rows, posterior.params, reference, method)
-
-
-def map_draws(function, draws, elements_per_draw: int):
-    """Apply a function to every draw (leading axis), in blocks that bound memory."""
-    count = jax.tree.leaves(draws)[0].shape[0]
-    return jax.lax.map(function, draws, batch_size=max(1, min(count, _BLOCK_ELEMENTS // elements_per_draw)))
 
 
 def assemble[Info: AbstractInfo](

@@ -2,26 +2,24 @@
 
 from typing import Any, cast
 
-import blackjax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from blackjax.smc import adaptive_tempered, resampling, tempered
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
-from mixtures._checks import as_rows, check_callback, check_count, check_data, check_key, check_share, is_traced
+from mixtures._checks import check_count, check_share, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures.bayes.boundary import admit
 from mixtures.bayes.diagnostics import Diagnostics, judge_chains
 from mixtures.bayes.evidence import refuse_fixed
-from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
-from mixtures.model import Mixture, check_model
+from mixtures.model import Mixture
 
 _TARGET_ACCEPTANCE = 0.8
 _NUM_LEAPFROG = 8
@@ -66,7 +64,7 @@ class SMCInfo(AbstractInfo):
         evidence = f"Log evidence {self.log_evidence:.2f} ± {self.log_evidence_mcse:.2f}."
         if not np.isfinite(self.log_evidence):
             return Status.NON_FINITE, "The evidence is not finite; conclude nothing from these particles."
-        return status, f"{words.replace(';', '.') if status is Status.CONVERGED else words} {evidence}"
+        return status, f"{words} {evidence}"
 
     def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
         """None that differ from particle to particle."""
@@ -124,16 +122,11 @@ def fit_smc(
     ValueError
         If an argument is wrong, or the model has no prior or fixed parameters.
     """
-    check_model(model)
-    check_key(key)
-    check_callback("on_progress", on_progress)
+    data = admit(model, x, key, on_progress)
     check_share("target_ess", target_ess)
-    refuse_flat(model)
     refuse_fixed(model)
     num_particles = check_count("num_particles", num_particles, least=100)
     num_runs, num_moves = check_count("num_runs", num_runs), check_count("num_moves", num_moves)
-    data = as_rows(x)
-    check_data(data, model.num_components)
     rows = model.prepare(data, num_particles)
     target = jnp.asarray(target_ess, data.dtype)
     keys = jax.random.split(key, num_runs)
@@ -164,6 +157,9 @@ class _Run(eqx.Module):
 @eqx.filter_jit
 def _run(model: Mixture, rows: Rows, key: Key[Array, ""], target: Float[Array, ""], num_particles: int, num_moves: int):
     """One run from the prior to the posterior."""
+    import blackjax
+    from blackjax.smc import adaptive_tempered, resampling, tempered
+
     coordinates = Coordinates.of(model, rows.frame)
     key_prior, key_runs = jax.random.split(key)
 
@@ -225,6 +221,8 @@ def _move(
     key: Key[Array, ""], state, log_density, step_size: Float[Array, ""], inverse_mass_matrix: Float[Array, "d d"]
 ):
     """One Hamiltonian trajectory with a step size near the given one."""
+    import blackjax
+
     key_step, key_move = jax.random.split(key)
     near = step_size * jnp.exp(_JITTER * jax.random.normal(key_step, dtype=step_size.dtype))
     kernel = blackjax.hmc.build_kernel()

@@ -11,17 +11,17 @@ from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
-from mixtures._checks import as_rows, as_tolerance, check_callback, check_count, check_data, check_key, check_type
+from mixtures._checks import as_tolerance, check_count, check_type
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures.bayes.boundary import admit
 from mixtures.bayes.chains import in_chunks
 from mixtures.bayes.conditionals import Conditionals, conditionals
 from mixtures.bayes.diagnostics import MAX_RHAT, Summary, summarise
 from mixtures.bayes.gibbs import allocate, moments_of
-from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.families import GaussianParams, data_covariance
-from mixtures.model import Mixture, check_model
+from mixtures.model import Mixture
 
 
 class Telescope(eqx.Module):
@@ -134,14 +134,9 @@ def fit_telescope(
     ValueError
         If an argument is wrong, or the full conditionals have no closed form.
     """
-    check_model(model)
-    check_key(key)
-    check_callback("on_progress", on_progress)
-    refuse_flat(model)
+    data = admit(model, x, key, on_progress, least_rows=1)
     num_warmup, num_samples = check_count("num_warmup", num_warmup), check_count("num_samples", num_samples)
     num_chains = check_count("num_chains", num_chains)
-    data = as_rows(x)
-    check_data(data, 1)
     given = conditionals(model, data.shape[1])
     total = as_tolerance("concentration", concentration, data.dtype)
     counts = jnp.arange(1, model.num_components + 1)

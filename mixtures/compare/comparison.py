@@ -9,10 +9,10 @@ from pathlib import Path
 import jax
 from jaxtyping import Array, Key
 
-from mixtures._checks import check_choice, check_count, check_key
+from mixtures._checks import as_rows, check_choice, check_count, check_key
 from mixtures._drivers import OnProgress
 from mixtures.bayes.numpyro_model import refuse_flat
-from mixtures.bayes.nuts import NUTSInfo, fit_nuts
+from mixtures.bayes.nuts import NUTSInfo, fit_nuts, open_checkpoint
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import GUIDES, VIInfo, fit_vi
 from mixtures.compare.agreement import AgreementRow, agreement
@@ -111,13 +111,14 @@ def compare(
     check_key(key)
     refuse_flat(model)
     check_choice("guide", guide, GUIDES)
-    counts = {"num_starts": num_starts, "num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
-    for name, count in counts.items():
-        check_count(name, count)
+    chains = {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
+    counts = {name: check_count(name, count) for name, count in ({"num_starts": num_starts} | chains).items()}
     data = as_data(x)
     keys = jax.random.split(key, 6)
     clock = _Clock(on_stage)
     values = jax.numpy.asarray(data.values)
+    if checkpoint is not None:
+        open_checkpoint(checkpoint, model, as_rows(values), keys[3], chains)
     with clock.stage("EM, maximum likelihood") as progress:
         ml = fit_em(model, values, key=keys[0], objective="ml", num_starts=num_starts, on_progress=progress)
     profile = None

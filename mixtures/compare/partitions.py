@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from scipy.special import comb, xlogy
+from scipy.special import comb
 
 from mixtures._kernel import Rows
+from mixtures.bayes.partitions import variation_of_information
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
@@ -45,7 +46,7 @@ def clustering(
         others["nuts"],
         np.asarray(nuts_sd),
         {name: adjusted_rand_index(partition, r.argmax(axis=1)) for name, r in others.items()},
-        {name: variation_of_information(partition, r.argmax(axis=1)) for name, r in others.items()},
+        {name: float(variation_of_information(partition, r.argmax(axis=1)[None])[0]) for name, r in others.items()},
         {name: total_variation(own, r) for name, r in others.items()},
     )
 
@@ -76,14 +77,6 @@ def adjusted_rand_index(a: Int[np.ndarray, " N"], b: Int[np.ndarray, " N"]) -> f
     expected = pairs_a * pairs_b / comb(len(a), 2)
     largest = (pairs_a + pairs_b) / 2
     return 1.0 if largest == expected else float((pairs - expected) / (largest - expected))
-
-
-def variation_of_information(a: Int[np.ndarray, " N"], b: Int[np.ndarray, " N"]) -> float:
-    """Variation of information of two partitions, in nats: 0 for identical (Meilă 2007, eq. 16)."""
-    joint = _contingency(a, b) / len(a)
-    entropy = -xlogy(joint, joint).sum()
-    entropy_a, entropy_b = (-xlogy(p, p).sum() for p in (joint.sum(axis=1), joint.sum(axis=0)))
-    return float(max(0.0, 2 * entropy - entropy_a - entropy_b))
 
 
 def total_variation(p: Float[np.ndarray, "N K"], q: Float[np.ndarray, "N K"]) -> float:

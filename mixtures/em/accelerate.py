@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from mixtures._kernel import Frame, Rows
+from mixtures._trees import choose
 from mixtures.em import step as em_step
 from mixtures.em.step import EMState
 from mixtures.families import Moments
@@ -33,22 +34,18 @@ def advance(model: Mixture, rows: Rows, run: Run, atol: Float[Array, ""]) -> Run
     """
     leaping, state = run.turn == 2, run.state
     leap = _extrapolate(run.first, run.second, state.moments, rows.frame)
-    moments = _choose(leaping, leap, state.moments)
+    moments = choose(leaping, leap, state.moments)
     new = em_step.init(model, rows, em_step.m_step(model, rows.frame, moments, state.params))
     new = eqx.tree_at(lambda s: s.num_steps, new, state.num_steps + 1)
     higher = (new.objective > state.objective) & em_step.is_wide(model, rows, new.params)
     stayed = eqx.tree_at(lambda s: s.num_steps, state, new.num_steps)
     stepped = em_step.follow(model, rows, state, new, atol)
     return Run(
-        _choose(leaping, _choose(higher, new, stayed), stepped),
-        _choose(run.turn == 0, state.moments, run.first),
-        _choose(run.turn == 1, state.moments, run.second),
+        choose(leaping, choose(higher, new, stayed), stepped),
+        choose(run.turn == 0, state.moments, run.first),
+        choose(run.turn == 1, state.moments, run.second),
         (run.turn + 1) % 3,
     )
-
-
-def _choose(condition, a, b):
-    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
 
 
 def _extrapolate(old: Moments, middle: Moments, new: Moments, frame: Frame) -> Moments:

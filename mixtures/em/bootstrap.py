@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Bool, Float, Int, Integer, Key, Real
+from jaxtyping import Array, Float, Int, Integer, Key, Real
 
 from mixtures._checks import (
     as_rows,
@@ -22,6 +22,7 @@ from mixtures._checks import (
 )
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures._trees import choose
 from mixtures.em import race
 from mixtures.em.fit import EMFit, check_fit
 from mixtures.families import AbstractParams
@@ -169,13 +170,10 @@ def _replicates(model, params, rows: Rows, key, kind: str, num_replicates: int, 
     ended = jax.lax.map(one, keys, batch_size=race.lanes(rows.num_rows, model, num_replicates))
     # A failed replicate has no labels, and its responsibilities may be NaN: the fit stands in for it.
     sound = ended.status == Status.CONVERGED
-    found = jax.tree.map(lambda a, b: _where(sound, a, b), ended.params, params)
+    found = choose(sound, ended.params, params)
     aligned, _ = relabel(model, rows, jax.tree.map(lambda leaf: leaf[None], found), params)
-    return jax.tree.map(lambda leaf: _where(sound, leaf[0], jnp.nan), aligned), ended.status
-
-
-def _where(sound: Bool[Array, " B"], one: Float[Array, "B ..."], other) -> Float[Array, "B ..."]:
-    return jnp.where(sound.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+    estimates = jax.tree.map(lambda leaf: leaf[0], aligned)
+    return choose(sound, estimates, jax.tree.map(lambda leaf: jnp.full_like(leaf, jnp.nan), estimates)), ended.status
 
 
 def _drawn_again(model: Mixture, params: AbstractParams, rows: Rows, key: Key[Array, ""], num_drawn: int) -> Rows:

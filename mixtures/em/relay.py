@@ -6,6 +6,7 @@ from jaxtyping import Array, Float, Int
 
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures._trees import choose
 from mixtures.em.step import EMState
 from mixtures.model import Mixture
 
@@ -44,13 +45,9 @@ def relay(
         states = jax.tree.map(lambda leaf, new: leaf.at[starts].set(new, mode="drop"), states, runs.state)
         ended = ~is_running(runs.state)
         places = jnp.where(ended, following + jnp.cumsum(ended) - 1, places)
-        runs = jax.tree.map(lambda a, b: _where(ended, a, b), begin(states, places), runs)
+        runs = choose(ended, begin(states, places), runs)
         return runs, places, following + jnp.sum(ended), states
 
     places = jnp.arange(width)
     first = begin(states, places), places, jnp.asarray(width), states
     return jax.lax.while_loop(lambda carry: jnp.any(carry[1] < length), turn, first)[-1]
-
-
-def _where(condition: Array, one: Array, other: Array) -> Array:
-    return jnp.where(condition.reshape(-1, *[1] * (one.ndim - 1)), one, other)

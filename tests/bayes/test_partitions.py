@@ -8,7 +8,7 @@ from sklearn.metrics import mutual_info_score, rand_score
 
 import mixtures as mx
 from mixtures.bayes import partitions
-from tests.bayes.test_telescope import cluster, labelled
+from tests.bayes.test_telescope import cluster
 
 KEY = jax.random.key(6)
 X = np.array([-3.0, -2.4, -2.0, 0.2, 2.1, 2.9])
@@ -37,23 +37,23 @@ def test_similarity_is_that_of_all_allocations(posterior):
     np.testing.assert_allclose(shares, found, atol=4 * 0.5 / np.sqrt(4000))
 
 
-@pytest.mark.parametrize("loss", partitions.LOSSES)
+@pytest.mark.parametrize("loss", partitions.DISTANCES)
 def test_losses_are_what_they_are_called(loss):
     rng = np.random.default_rng(0)
     one, others = rng.integers(0, 3, 20), rng.integers(0, 4, (5, 20))
-    found = partitions._DISTANCES[loss](one, others)
+    found = partitions.DISTANCES[loss](one, others)
     for value, other in zip(found, others, strict=True):
         entropy = mutual_info_score(one, one) + mutual_info_score(other, other)
         expected = entropy - 2 * mutual_info_score(one, other) if loss == "vi" else 1 - rand_score(one, other)
         assert value == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("loss", partitions.LOSSES)
+@pytest.mark.parametrize("loss", partitions.DISTANCES)
 def test_the_best_of_all_partitions_is_found(posterior, loss):
     """Six rows have 203 partitions."""
     found = mx.point_partition(posterior, X, key=KEY, loss=loss, num_partitions=400)
     drawn = mx.draw_partitions(posterior, X, key=KEY, num_partitions=400)
-    every = [partitions._DISTANCES[loss](one, drawn).mean() for one in labelled(6)]
+    every = [partitions.DISTANCES[loss](one, drawn).mean() for one in labelled(6)]
     assert len(every) == 203
     assert found.expected_loss == pytest.approx(min(every))
 
@@ -61,10 +61,10 @@ def test_the_best_of_all_partitions_is_found(posterior, loss):
 def test_the_ball_holds_its_share(posterior):
     found = mx.point_partition(posterior, X, key=KEY, level=0.8, num_partitions=400)
     drawn = mx.draw_partitions(posterior, X, key=KEY, num_partitions=400)
-    distances = partitions._vi(found.labels, drawn)
+    distances = partitions.variation_of_information(found.labels, drawn)
     assert (distances <= found.radius).mean() >= 0.8
     assert (distances < found.radius).mean() <= 0.8
-    assert partitions._vi(found.labels, found.edge[None])[0] == pytest.approx(found.radius)
+    assert partitions.variation_of_information(found.labels, found.edge[None])[0] == pytest.approx(found.radius)
 
 
 def test_plain_groups_are_found():
@@ -87,3 +87,11 @@ def test_bad_arguments(posterior):
         mx.similarity(posterior, np.arange(5001.0))
     with pytest.raises(ValueError, match="num_partitions must be a whole number"):
         mx.draw_partitions(posterior, X, key=KEY, num_partitions=0)
+
+
+def labelled(num_rows):
+    """Every partition as labels in order of appearance."""
+    found = [[0]]
+    for _ in range(num_rows - 1):
+        found = [[*one, k] for one in found for k in range(max(one) + 2)]
+    return map(np.array, found)

@@ -1,6 +1,7 @@
 """Telescoping: partitions have the right probabilities, and the joint distribution stays as it is."""
 
 from functools import partial
+from itertools import product
 
 import equinox as eqx
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 from scipy import stats
+from scipy.special import gammaln
 
 import mixtures as mx
 from mixtures.bayes.conditionals import conditionals
@@ -102,21 +104,19 @@ class ShiftedByOne(dist.Distribution):
 
 
 def test_posterior_of_few_rows_by_enumeration():
-    """Five rows: P(K) against the sum over all partitions, with the evidence of each cluster in closed form."""
+    """Five rows: P(K) against the sum over all labelled allocations, with each cluster's evidence in closed form."""
     x, most = np.array([-0.3, 0.1, 0.4, 2.9, 3.3]), 3
     prior = mx.priors.Conjugate([1.0], [[2.0]], dof=4.0, shrinkage=0.3)
     model = mx.Mixture(mx.Gaussian(), most, prior)
     found = mx.fit_telescope(model, x, key=KEY, num_warmup=500, num_samples=20_000)
     log_evidence = dict.fromkeys(range(1, most + 1), -np.inf)
-    for groups in labelled(len(x)):
-        sizes = np.bincount(groups)
-        counts = jnp.asarray([*sizes, *[0] * (most - len(sizes))], float) if len(sizes) <= most else None
-        if counts is None:
-            continue
-        rows = sum(cluster(x[groups == k], 1.0, 0.3, 4.0, 2.0) for k in range(len(sizes)))
-        given = np.asarray(log_partition(counts, jnp.ones(most)))
-        for k in log_evidence:
-            log_evidence[k] = np.logaddexp(log_evidence[k], given[k - 1] + rows)
+    for number in log_evidence:
+        for labels in map(np.array, product(range(number), repeat=len(x))):
+            sizes = np.bincount(labels, minlength=number)
+            # Under a uniform Dirichlet: Γ(K) Π Γ(n_k + 1) / Γ(N + K).
+            allocation = gammaln(number) + gammaln(sizes + 1).sum() - gammaln(len(x) + number)
+            rows = sum(cluster(x[labels == k], 1.0, 0.3, 4.0, 2.0) for k in set(labels))
+            log_evidence[number] = np.logaddexp(log_evidence[number], allocation + rows)
     expected = np.exp(np.array(list(log_evidence.values())))
     expected /= expected.sum()
     for number, share in enumerate(expected, start=1):
@@ -124,14 +124,6 @@ def test_posterior_of_few_rows_by_enumeration():
         assert abs(mean - share) < 4 * error
     assert found.status is mx.Status.NOT_CONVERGED
     assert "have the most components allowed, 3: raise model.num_components" in found.reason
-
-
-def labelled(num_rows):
-    """Every partition as labels in order of appearance."""
-    found = [[0]]
-    for _ in range(num_rows - 1):
-        found = [[*one, k] for one in found for k in range(max(one) + 2)]
-    return map(np.array, found)
 
 
 def cluster(x, mean, shrinkage, dof, scale):

@@ -1,0 +1,27 @@
+"""Trees whose leaves share their leading axes: flattened, worked through in blocks, and chosen between."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool
+
+_BLOCK_ELEMENTS = 2**17  # elements worked on at once: they should fit a cache
+
+
+def flatten_draws(draws):
+    """The same draws with one leading axis in place of (chain, draw)."""
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), draws)
+
+
+def map_draws(function, draws, elements_per_draw: int):
+    """Apply a function to every draw (leading axis), in blocks that bound memory."""
+    count = jax.tree.leaves(draws)[0].shape[0]
+    return jax.lax.map(function, draws, batch_size=max(1, min(count, _BLOCK_ELEMENTS // elements_per_draw)))
+
+
+def choose(condition: Bool[Array, "..."], one, other):
+    """Entries of `one` where the condition holds along the leading axes, and of `other` elsewhere."""
+
+    def leaf(a, b):
+        return jnp.where(condition.reshape(condition.shape + (1,) * (a.ndim - condition.ndim)), a, b)
+
+    return jax.tree.map(leaf, one, other)
