@@ -21,18 +21,20 @@ _SAME_MODE = 1e-3  # nats between starts that found the same mode
 
 
 class Mode(NamedTuple):
-    """A distinct interior maximum, and how many starts converged to it."""
+    """A distinct interior maximum, how many starts converged to it, and the parameters of the highest of these."""
 
     objective: float
     hits: int
+    params: AbstractParams
 
 
 class Starts(eqx.Module):
-    """What became of each of R starts, and where the collapsed ones went.
+    """Where each of R starts ended, how, and where the collapsed ones went.
 
     `collapse_*` describe the narrowest component of each start; they mean something only where `status` is COLLAPSED.
     """
 
+    params: AbstractParams
     objective: Float[Array, "*batch R"]
     status: Int[Array, "*batch R"]
     num_steps: Int[Array, "*batch R"]
@@ -78,10 +80,14 @@ def modes(starts: Starts) -> tuple[Mode, ...]:
 
     Starts that stalled, were cut short or left behind did not reach a maximum, and are none.
     """
-    converged = np.asarray(starts.objective)[np.asarray(starts.status) == Status.CONVERGED]
-    heights = np.sort(converged)[::-1]
-    groups = np.split(heights, np.flatnonzero(-np.diff(heights) > _SAME_MODE) + 1)
-    return tuple(Mode(float(group[0]), len(group)) for group in groups if len(group))
+    objective, converged = np.asarray(starts.objective), np.flatnonzero(starts.status == Status.CONVERGED)
+    order = converged[np.argsort(-objective[converged])]
+    groups = np.split(order, np.flatnonzero(-np.diff(objective[order]) > _SAME_MODE) + 1)
+
+    def mode(group: np.ndarray) -> Mode:
+        return Mode(float(objective[group[0]]), len(group), jax.tree.map(lambda leaf: leaf[group[0]], starts.params))
+
+    return tuple(mode(group) for group in groups if len(group))
 
 
 _ENDS = {

@@ -271,20 +271,20 @@ def _is_narrow(model: Mixture, rows: Rows, states: EMState) -> bool:
 def _finish(
     model: Mixture, target: Mixture, x: Float[Array, "N D"], rows: Rows, states: EMState, objective: str, ordered: bool
 ) -> EMFit:
-    """Choose the best interior maximum, order its components, and explain the rest."""
+    """Order components, choose the best interior maximum, and explain the rest."""
     status = jnp.where(states.status == Status.RUNNING, jnp.int32(Status.MAX_STEPS), states.status)
+    if ordered:
+        order = jax.vmap(lambda p: model.family.permute(p, canonical_order(model, p)))
+        states = eqx.tree_at(lambda s: s.params, states, order(states.params))
     best, ended, found = choose(states.objective, status)
     winner = jax.tree.map(lambda leaf: leaf[best], states)
 
     def only_if_found(tree):
         return jax.tree.map(lambda leaf: jnp.where(found, leaf, jnp.nan), tree)
 
-    params = winner.params
-    if ordered:
-        params = model.family.permute(params, canonical_order(model, params))
-    starts = Starts(states.objective, status, states.num_steps, *collapses(model, x, rows, states))
+    starts = Starts(states.params, states.objective, status, states.num_steps, *collapses(model, x, rows, states))
     return EMFit(
-        only_if_found(params),
+        only_if_found(winner.params),
         only_if_found(winner.log_likelihood),
         only_if_found(winner.log_likelihood + model.log_prior(winner.params)),
         ended,

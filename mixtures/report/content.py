@@ -131,7 +131,7 @@ def _starts(fit: EMFit) -> dict:
     return {
         "count": fit.starts.status.shape[-1],
         "statuses": {Status(code).label: hits for code, hits in statuses.most_common()},
-        "modes": [mode._asdict() for mode in fit.modes[:_MOST_MODES]],
+        "modes": [{"objective": mode.objective, "hits": mode.hits} for mode in fit.modes[:_MOST_MODES]],
         "words": explain_ends(fit.starts),
     }
 

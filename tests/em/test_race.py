@@ -111,8 +111,9 @@ def test_modes_are_distinct_maxima_of_converged_starts():
     ]
     objective, status = (np.array(part) for part in zip(*ends, strict=True))
     nothing = jnp.zeros(len(ends), int)
-    starts = Starts(jnp.asarray(objective), jnp.asarray(status), nothing, nothing, nothing, nothing[:, None], nothing)
-    assert modes(starts) == ((-5.0, 2), (-5.1, 1))
+    ends, rest = (jnp.asarray(objective), jnp.asarray(status)), (nothing, nothing, nothing, nothing[:, None], nothing)
+    starts = Starts({"mean": jnp.arange(7)}, *ends, *rest)
+    assert modes(starts) == ((-5.0, 2, {"mean": 0}), (-5.1, 1, {"mean": 3}))
     assert explain_ends(starts) == (
         "Of 7 starts 3 converged, to 2 distinct maxima; 1 collapsed; 1 stopped at the step limit; "
         "1 stalled in rounding error; 1 left behind by better ones, and never converged."

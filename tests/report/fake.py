@@ -83,6 +83,7 @@ def em_fit(model, data: Data, params, collapsed: int = 0) -> EMFit:
     ties = data.ties()
     row = ties[0].rows[0] if ties else 0
     starts = Starts(
+        jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (NUM_STARTS, *leaf.shape)), params),
         jnp.asarray(objective),
         jnp.asarray(status),
         jnp.full(NUM_STARTS, 40),
