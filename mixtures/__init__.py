@@ -13,11 +13,21 @@ from mixtures._status import Status
 from mixtures._version import __version__
 from mixtures.bayes.evidence import Evidence, bridge_evidence
 from mixtures.bayes.gibbs import fit_gibbs
+from mixtures.bayes.importance import Corrected, importance_correct
 from mixtures.bayes.loo import ChainStacking, Loo, loo, stack_chains
 from mixtures.bayes.numpyro_model import numpyro_model
 from mixtures.bayes.nuts import fit_nuts
 from mixtures.bayes.partitions import PointPartition, draw_partitions, point_partition, similarity
 from mixtures.bayes.posterior import Posterior
+from mixtures.bayes.predictive import (
+    PredictiveCheck,
+    check_posterior,
+    check_prior,
+    posterior_predictive,
+    prior_predictive,
+)
+from mixtures.bayes.sbc import SBCRanks, simulation_based_calibration
+from mixtures.bayes.sensitivity import Sensitivity, prior_sensitivity
 from mixtures.bayes.smc import fit_smc
 from mixtures.bayes.telescope import Telescope, fit_telescope
 from mixtures.bayes.vi import fit_vi
@@ -39,6 +49,7 @@ __all__ = [
     "Bootstrap",
     "ChainStacking",
     "Comparison",
+    "Corrected",
     "CrossValidation",
     "Data",
     "EMFit",
@@ -52,7 +63,10 @@ __all__ = [
     "Mixture",
     "PointPartition",
     "Posterior",
+    "PredictiveCheck",
+    "SBCRanks",
     "Selection",
+    "Sensitivity",
     "StandardErrors",
     "Status",
     "Telescope",
@@ -61,6 +75,8 @@ __all__ = [
     "bootstrap_lrt",
     "bootstrap_lrt_sequence",
     "bridge_evidence",
+    "check_posterior",
+    "check_prior",
     "compare",
     "compare_fits",
     "criteria",
@@ -74,13 +90,18 @@ __all__ = [
     "fit_vi",
     "floor_profile",
     "fold_duplicates",
+    "importance_correct",
     "loo",
     "numpyro_model",
     "point_partition",
+    "posterior_predictive",
+    "prior_predictive",
+    "prior_sensitivity",
     "priors",
     "read_data",
     "select",
     "similarity",
+    "simulation_based_calibration",
     "spurious",
     "stack_chains",
     "standard_errors",

@@ -124,6 +124,9 @@ WRONG_VALUES = {
 RIGHT = {
     "model": set(),
     "fit": set(),
+    "posterior": set(),
+    "functions": {"nothing"},
+    "key or none": {"nothing"},
     "x": set(),
     "key": set(),
     "choice": set(),
@@ -146,6 +149,11 @@ def a_fit():
     return mx.fit_em(MODEL, X, key=KEY, num_starts=1)
 
 
+@cache
+def a_posterior():
+    return mx.fit_gibbs(MODEL, X, key=KEY, num_warmup=10, num_samples=10)
+
+
 def call(function, **arguments):
     """Call a public function, or a method of what it returns, with arguments that are right but for those given."""
     right = {"model": MODEL, "x": X, "key": KEY}
@@ -157,6 +165,12 @@ def call(function, **arguments):
         return mx.standard_errors(MODEL, a_fit(), X).interval(lambda p: p.weights, **arguments)
     if function == "sample":
         return MODEL.sample(**({"params": a_fit().params, "key": KEY} | arguments))
+    if function == "simulation_based_calibration":
+        right |= {"num_rows": 5, "fit": mx.fit_nuts}
+    if function.endswith("predictive"):
+        right["num_rows"] = 5
+    if "posterior" in inspect.signature(getattr(mx, function)).parameters:
+        right["posterior"] = a_posterior()
     taken = inspect.signature(getattr(mx, function)).parameters
     return getattr(mx, function)(**({name: v for name, v in right.items() if name in taken} | arguments))
 
@@ -167,6 +181,7 @@ VI = {"guide": "choice", "num_starts": "count", "num_steps": "count", "num_sampl
 NUTS = {"num_warmup": "count", "num_samples": "count", "num_chains": "count", "target_accept_prob": "share"}
 NUTS |= {"start": "start", "checkpoint": "path"}
 ENGINE = {"model": "model", "x": "x", "key": "key", "on_progress": "callback"}
+DRAWS = {"posterior": "posterior", "x": "x"}
 AFTER = {"model": "model", "fit": "fit", "x": "x"}
 PUBLIC = {
     "fit_em": ENGINE | EM,
@@ -174,6 +189,23 @@ PUBLIC = {
     "fit_nuts": ENGINE | NUTS,
     "fit_smc": ENGINE | {"num_particles": "count", "num_runs": "count", "num_moves": "count", "target_ess": "share"},
     "fit_gibbs": ENGINE | {"num_warmup": "count", "num_samples": "count", "num_chains": "count", "start": "start"},
+    "fit_telescope": ENGINE
+    | {"concentration": "tolerance", "num_warmup": "count", "num_samples": "count", "num_chains": "count"},
+    "bridge_evidence": DRAWS | {"key": "key"},
+    "loo": DRAWS | {"key": "key or none"},
+    "stack_chains": DRAWS,
+    "similarity": DRAWS,
+    "draw_partitions": DRAWS | {"key": "key", "num_partitions": "count"},
+    "point_partition": DRAWS | {"key": "key", "loss": "choice", "num_partitions": "count", "level": "share"},
+    "posterior_predictive": {"posterior": "posterior", "key": "key", "num_rows": "count", "num_draws": "count"},
+    "prior_predictive": {"model": "model", "key": "key", "num_rows": "count", "num_draws": "count"}
+    | {"num_features": "count"},
+    "check_posterior": DRAWS | {"key": "key", "statistics": "functions", "num_draws": "count"},
+    "check_prior": {"model": "model", "x": "x", "key": "key", "statistics": "functions", "num_draws": "count"},
+    "prior_sensitivity": {"posterior": "posterior"},
+    "importance_correct": {"vi": "posterior"},
+    "simulation_based_calibration": {"model": "model", "key": "key", "num_rows": "count", "num_features": "count"}
+    | {"fit": "fit", "num_simulations": "count", "num_draws": "count", "on_progress": "callback"},
     "standard_errors": AFTER | {"kind": "choice", "weights": "rows", "labels": "rows"},
     "bootstrap": AFTER
     | {"key": "key", "kind": "choice", "num_replicates": "count", "atol": "tolerance", "max_steps": "count"}

@@ -1,0 +1,230 @@
+"""Data simulated from a posterior or a prior, and what real data have that simulated ones do not."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Key, Real
+
+from mixtures._checks import as_rows, check_count, check_data, check_key, check_type
+from mixtures._trees import flatten_draws, map_draws
+from mixtures.bayes.posterior import Posterior
+from mixtures.families import AbstractParams
+from mixtures.model import Mixture, check_model
+
+type Statistic = Callable[[Float[Array, "N D"]], Float[Array, "..."]]
+
+_UNUSUAL = 0.01  # two-sided tail probability below which a statistic is said to be out of the model's reach
+
+
+def _standard(x: Float[Array, "N D"]) -> Float[Array, "N D"]:
+    return (x - jnp.mean(x, axis=0)) / jnp.std(x, axis=0)
+
+
+def _correlations(x: Float[Array, "N D"]) -> Float[Array, " P"]:
+    rows, columns = np.triu_indices(x.shape[1], 1)
+    z = _standard(x)
+    return (z.T @ z / len(x))[rows, columns]
+
+
+STATISTICS: dict[str, Statistic] = {
+    "mean": lambda x: jnp.mean(x, axis=0),
+    "sd": lambda x: jnp.std(x, axis=0),
+    "skewness": lambda x: jnp.mean(_standard(x) ** 3, axis=0),
+    "excess kurtosis": lambda x: jnp.mean(_standard(x) ** 4, axis=0) - 3,
+    "minimum": lambda x: jnp.min(x, axis=0),
+    "maximum": lambda x: jnp.max(x, axis=0),
+    "largest gap": lambda x: jnp.max(jnp.diff(jnp.sort(x, axis=0), axis=0), axis=0),
+    "correlation": _correlations,
+}
+
+
+@dataclass(frozen=True)
+class PredictiveCheck:
+    """Statistics of the data, and of data sets of the same size simulated under draws of the parameters.
+
+    `observed[name]` has the statistic's own shape, and `simulated[name]` one more axis, of draws, before it.
+    """
+
+    observed: dict[str, Float[np.ndarray, "..."]]
+    simulated: dict[str, Float[np.ndarray, "S ..."]]
+
+    @property
+    def tails(self) -> dict[str, Float[np.ndarray, "..."]]:
+        """Two-sided tail probability of each statistic: twice the smaller share of simulations on one side of it.
+
+        Under the posterior these are conservative, as the data were used to fit (Gelman, Meng and Stern 1996).
+        """
+        found = {}
+        for name, value in self.observed.items():
+            above, below = ((op(self.simulated[name], value)).mean(axis=0) for op in (np.greater_equal, np.less_equal))
+            found[name] = np.minimum(1.0, 2 * np.minimum(above, below))
+        return found
+
+    @property
+    def reason(self) -> str:
+        """Which statistics of the data the model does not reproduce, in words."""
+        told = [
+            f"{name}{list(place) if place else ''} {self.observed[name][place]:.4g}, simulated "
+            f"{np.quantile(self.simulated[name][(slice(None), *place)], 0.05):.4g} to "
+            f"{np.quantile(self.simulated[name][(slice(None), *place)], 0.95):.4g} (90 %)"
+            for name, tail in self.tails.items()
+            for place in np.ndindex(tail.shape)
+            if tail[place] < _UNUSUAL
+        ]
+        total = sum(tail.size for tail in self.tails.values())
+        if not told:
+            return f"All {total} statistics of the data are as in data simulated from the model."
+        return f"{len(told)} of {total} statistics lie outside the central {1 - _UNUSUAL:.0%}: {'; '.join(told)}."
+
+
+def posterior_predictive(
+    posterior: Posterior, *, key: Key[Array, ""], num_rows: int, num_draws: int = 1000
+) -> Float[Array, "S N D"]:
+    """Data sets of `num_rows` rows, each simulated under one of `num_draws` draws chosen evenly.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
+    """
+    check_key(key)
+    check_type("posterior", posterior, Posterior, "draws from an engine such as fit_nuts")
+    draws = _evenly(posterior, check_count("num_draws", num_draws))
+    return _simulate(posterior.model, draws, key, check_count("num_rows", num_rows), _itself)
+
+
+def prior_predictive(
+    model: Mixture, *, key: Key[Array, ""], num_rows: int, num_features: int = 1, num_draws: int = 1000
+) -> Float[Array, "S N D"]:
+    """Data sets of `num_rows` rows, each simulated under a draw from the prior.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, or the model has no prior.
+    """
+    check_model(model)
+    check_key(key)
+    num_features, num_draws = check_count("num_features", num_features), check_count("num_draws", num_draws)
+    num_rows = check_count("num_rows", num_rows)
+    key_draws, key_rows = jax.random.split(key)
+    return _simulate(model, _from_prior(model, key_draws, num_features, num_draws), key_rows, num_rows, _itself)
+
+
+def check_posterior(
+    posterior: Posterior,
+    x: Real[ArrayLike, "N *D"],
+    *,
+    key: Key[Array, ""],
+    statistics: Mapping[str, Statistic] | None = None,
+    num_draws: int = 1000,
+) -> PredictiveCheck:
+    """Posterior predictive check: whether data simulated from the fit are like the data (Rubin 1984).
+
+    Parameters
+    ----------
+    posterior
+        Draws from any engine.
+    x
+        The data that were fitted, (N,) or (N, D), complete.
+    key
+        Random key of the simulations.
+    statistics
+        Functions from rows (N, D) to a number or an array, written in `jax.numpy`, by name. If not given: mean, sd,
+        skewness, excess kurtosis, extremes and largest gap of every feature, and correlations.
+    num_draws
+        S, data sets simulated.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
+    """
+    check_key(key)
+    check_type("posterior", posterior, Posterior, "draws from an engine such as fit_nuts")
+    return _check(posterior.model, _evenly(posterior, check_count("num_draws", num_draws)), x, key, statistics)
+
+
+def check_prior(
+    model: Mixture,
+    x: Real[ArrayLike, "N *D"],
+    *,
+    key: Key[Array, ""],
+    statistics: Mapping[str, Statistic] | None = None,
+    num_draws: int = 1000,
+) -> PredictiveCheck:
+    """Prior predictive check: whether the prior allows for data like these (Box 1980).
+
+    Arguments as for `check_posterior`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong, or the model has no prior.
+    """
+    check_model(model)
+    check_key(key)
+    key_draws, key_rows = jax.random.split(key)
+    draws = _from_prior(model, key_draws, as_rows(x).shape[1], check_count("num_draws", num_draws))
+    return _check(model, draws, x, key_rows, statistics)
+
+
+def _check(model: Mixture, draws: AbstractParams, x, key, statistics) -> PredictiveCheck:
+    rows = as_rows(x)
+    check_data(rows, 2)
+    chosen = _check_statistics(STATISTICS if statistics is None else statistics)
+    observed = {name: np.asarray(value) for name, value in _each(chosen, rows).items()}
+    simulated = _simulate(model, draws, key, len(rows), _Each(tuple(chosen.items())))
+    return PredictiveCheck(observed, {name: np.asarray(value) for name, value in simulated.items()})
+
+
+def _check_statistics(statistics: Mapping[str, Statistic]) -> dict[str, Statistic]:
+    check_type("statistics", statistics, Mapping, "functions by name")
+    if not statistics or not all(callable(function) for function in statistics.values()):
+        raise ValueError("statistics must name at least one function, and nothing else.")
+    return dict(statistics)
+
+
+def _each(statistics: Mapping[str, Statistic], x: Float[Array, "N D"]) -> dict[str, Float[Array, "..."]]:
+    return {name: jnp.asarray(function(x)) for name, function in statistics.items()}
+
+
+class _Each(eqx.Module):
+    """Statistics by name as one function, which is the same to `jit` whenever its functions are."""
+
+    statistics: tuple[tuple[str, Statistic], ...] = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "N D"]) -> dict[str, Float[Array, "..."]]:
+        return _each(dict(self.statistics), x)
+
+
+def _itself(x: Float[Array, "N D"]) -> Float[Array, "N D"]:
+    return x
+
+
+def _evenly(posterior: Posterior, count: int) -> AbstractParams:
+    flat = flatten_draws(posterior.params)
+    chosen = np.linspace(0, flat.weights.shape[0] - 1, count).round().astype(int)
+    return jax.tree.map(lambda leaf: leaf[chosen], flat)
+
+
+@eqx.filter_jit
+def _from_prior(model: Mixture, key: Key[Array, ""], num_features: int, count: int) -> AbstractParams:
+    return jax.vmap(lambda own: model.sample_prior(own, num_features))(jax.random.split(key, count))
+
+
+@eqx.filter_jit
+def _simulate(model: Mixture, draws: AbstractParams, key: Key[Array, ""], num_rows: int, function):
+    """What a function says of a data set simulated under each draw."""
+    count, num_features = draws.weights.shape[0], model.family.locations(draws).shape[-1]
+
+    def one(case):
+        draw, own = case
+        return function(model.sample(draw, own, num_rows)[0])
+
+    return map_draws(one, (draws, jax.random.split(key, count)), num_rows * num_features)

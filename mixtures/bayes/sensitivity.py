@@ -1,0 +1,84 @@
+"""How much of a posterior comes from its prior: power scaling of the prior and of the likelihood."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from mixtures._checks import check_type
+from mixtures.bayes.posterior import Posterior
+
+THRESHOLD = 0.05  # Kallioinen et al. 2024, section 2.6
+_ALPHAS = 0.99, 1.01
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Power-scaling sensitivity of every parameter's posterior, by name, each with the parameter's own shape.
+
+    It is the distance that the posterior moves when the density of the prior (`prior`) or the likelihood is raised to a
+    power near one, per doubling of that power. A prior value above 0.05 says that the prior matters; with a likelihood
+    value below 0.05 that it is all there is, and with one above that the two may disagree.
+    """
+
+    prior: dict[str, Float[np.ndarray, "..."]]
+    likelihood: dict[str, Float[np.ndarray, "..."]]
+
+    @property
+    def reason(self) -> str:
+        """Which parameters the prior has a say in, in words."""
+        told = []
+        for name, values in self.prior.items():
+            for place in np.ndindex(values.shape):
+                if values[place] >= THRESHOLD:
+                    weak = self.likelihood[name][place] < THRESHOLD
+                    where = f"{name}{[i + 1 for i in place]}" if place else name
+                    told.append(f"{where} {values[place]:.2f}{' (and the data say little)' if weak else ''}")
+        if not told:
+            return f"No parameter is sensitive to the prior (power-scaling values below {THRESHOLD})."
+        return (
+            f"The prior matters for {len(told)} parameters (power-scaling sensitivity, at least {THRESHOLD}): "
+            f"{', '.join(told)}."
+        )
+
+
+def prior_sensitivity(posterior: Posterior) -> Sensitivity:
+    """Power-scaling sensitivity of relabelled parameters (Kallioinen, Paananen, Bürkner and Vehtari 2024).
+
+    Parameters
+    ----------
+    posterior
+        Draws from `fit_nuts`, `fit_gibbs` or `fit_smc`.
+
+    Raises
+    ------
+    ValueError
+        If `posterior` is something else.
+    """
+    check_type("posterior", posterior, Posterior, "draws from fit_nuts, fit_gibbs or fit_smc")
+    estimates = {name: np.asarray(v) for name, v in posterior.model.family.estimates(posterior.params).items()}
+    log_likelihood = np.asarray(posterior.log_likelihood, np.float64)
+    log_prior = np.asarray(posterior.log_joint, np.float64) - log_likelihood
+    parts = [{name: _sensitivity(v, part) for name, v in estimates.items()} for part in (log_prior, log_likelihood)]
+    return Sensitivity(*parts)
+
+
+def _sensitivity(draws: Float[np.ndarray, "C S ..."], log_part: Float[np.ndarray, "C S"]) -> np.ndarray:
+    """Of each entry, to raising the part of the log joint to powers about one."""
+    from arviz_stats.base import array_stats
+
+    arviz: Any = array_stats  # whose annotations allow for whole powers and one axis only
+    weights = [np.exp(_centred(arviz.power_scale_lw(log_part, alpha, axis=(0, 1)))) for alpha in _ALPHAS]
+    columns = draws.reshape(*draws.shape[:2], -1)
+
+    def one(column: np.ndarray) -> float:
+        if np.ptp(column) == 0:  # held fixed
+            return 0.0
+        return float(arviz.power_scale_sense(column, *weights, *_ALPHAS, chain_axis=0, draw_axis=1))
+
+    return np.array([one(columns[..., i]) for i in range(columns.shape[-1])]).reshape(draws.shape[2:])
+
+
+def _centred(log_weights: np.ndarray) -> np.ndarray:
+    return log_weights - log_weights.max()
