@@ -15,7 +15,16 @@ def flatten_draws(draws):
 def map_draws(function, draws, elements_per_draw: int):
     """Apply a function to every draw (leading axis), in blocks that bound memory."""
     count = jax.tree.leaves(draws)[0].shape[0]
-    return jax.lax.map(function, draws, batch_size=max(1, min(count, _BLOCK_ELEMENTS // elements_per_draw)))
+    return jax.lax.map(function, draws, batch_size=block_size(count, elements_per_draw))
+
+
+def block_size(count: int, elements_per_draw: int) -> int:
+    """How many of `count` draws to work on at once.
+
+    A number that divides `count`, if there is one not much below the bound: a rest would be compiled by itself.
+    """
+    most = max(1, min(count, _BLOCK_ELEMENTS // elements_per_draw))
+    return next((size for size in range(most, most // 2, -1) if count % size == 0), most)
 
 
 def choose(condition: Bool[Array, "..."], one, other):

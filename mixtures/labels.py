@@ -15,11 +15,11 @@ from jaxtyping import Array, Float, Int
 from optax.assignment import hungarian_algorithm
 
 from mixtures._kernel import Rows
+from mixtures._trees import block_size
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
 _MAX_ROUNDS = 20
-_BLOCK_ELEMENTS = 2**17  # draws × rows × components whose responsibilities are held at once: they should fit a cache
 
 
 class _Method(NamedTuple):
@@ -50,15 +50,19 @@ METHODS = {
 class Relabelling(eqx.Module):
     """How draws were relabelled, and how far that can be believed.
 
-    `permutations[c, s, k]` is the original label of the component now called k. `switched` is the share of draws whose
-    permutation differs from the most common one of their own chain: label switching that really happened. `ambiguity`
-    is the mean over draws of 1 / (1 + exp(m)), where m is what the cheapest exchange of two labels would cost in
-    Kullback–Leibler divergence (or, by the ECR methods, in rows): between 0 (labels are plain) and ½ (arbitrary).
+    `permutations[c, s, k]` is the original label of the component now called k. `ambiguity` is the mean over draws of
+    1 / (1 + exp(m)), where m is what the cheapest exchange of two labels would cost in Kullback–Leibler divergence (or,
+    by the ECR methods, in rows): between 0 (labels are plain) and ½ (arbitrary).
     """
 
     permutations: Int[Array, "C S K"]
-    switched: Float[Array, ""]
     ambiguity: Float[Array, ""]
+
+    @property
+    def switched(self) -> float:
+        """Share of draws whose permutation is not the most common one of their chain: labels that really switched."""
+        counts = [np.unique(chain, axis=0, return_counts=True)[1].max() for chain in np.asarray(self.permutations)]
+        return 1.0 - sum(counts) / np.prod(self.permutations.shape[:2])
 
 
 def canonical_order(model: Mixture, params: AbstractParams) -> Int[Array, " K"]:
@@ -85,7 +89,7 @@ def relabel(
     of_average, of_draw, most_rounds = METHODS[method]
     num_chains, num_draws = params.weights.shape[:2]
     flat = jax.tree.map(lambda leaf: leaf.reshape(num_chains * num_draws, *leaf.shape[2:]), params)
-    block = max(1, min(num_chains * num_draws, _BLOCK_ELEMENTS // (rows.num_rows * model.num_components)))
+    block = block_size(num_chains * num_draws, rows.num_rows * model.num_components)
 
     def align(average):
         """Permutations, margins and the new average, given the average responsibilities (K, N)."""
@@ -112,7 +116,7 @@ def relabel(
     aligned = jax.tree.map(lambda leaf: leaf.reshape(num_chains, num_draws, *leaf.shape[1:]), aligned)
     permutations = permutations.reshape(num_chains, num_draws, -1)
     ambiguity = jnp.mean(jax.nn.sigmoid(-margins))
-    return aligned, Relabelling(permutations, _switched_share(permutations), ambiguity)
+    return aligned, Relabelling(permutations, ambiguity)
 
 
 @eqx.filter_jit  # traced once, however many programs use it
@@ -148,19 +152,6 @@ def _margin(cost: Float[Array, "K K"]) -> Float[Array, ""]:
     own = jnp.diagonal(cost)
     exchange = cost + cost.T - own[:, None] - own
     return jnp.min(exchange[np.triu_indices(cost.shape[0], 1)])
-
-
-def _switched_share(permutations: Int[Array, "C S K"]) -> Float[Array, ""]:
-    """Share of draws whose permutation is not the most common one of their chain."""
-
-    def commonest(chain):
-        ordered = chain[jnp.lexsort(chain.T)]
-        run = jnp.cumsum(jnp.any(ordered[1:] != ordered[:-1], axis=1))
-        return jnp.max(jnp.bincount(jnp.concatenate([jnp.zeros(1, run.dtype), run]), length=chain.shape[0]))
-
-    num_chains, num_draws, _ = permutations.shape
-    total = num_chains * num_draws
-    return (total - jnp.sum(jax.lax.map(commonest, permutations))) / total
 
 
 def _scan_blocks(add, total, draws, block: int):

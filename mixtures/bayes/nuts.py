@@ -211,7 +211,8 @@ def _kernel_for(model: Mixture, rows: Rows, target: Float[Array, ""], num_warmup
 def _begin(model, x, key, target, points: Float[Array, "C d"], num_warmup: int) -> tuple[Rows, HMCState]:
     rows = model.prepare(x, len(points))
     _, start, _ = _kernel_for(model, rows, target, num_warmup)
-    return rows, jax.vmap(start)(jax.random.split(key, len(points)), points)
+    # One chain after another: a program for all at once takes twice as long to compile.
+    return rows, jax.lax.map(lambda own: start(*own), (jax.random.split(key, len(points)), points))
 
 
 class _Draws(NamedTuple):

@@ -215,7 +215,7 @@ def _invariant(s: Summary) -> dict:
 
 
 def _relabelling(posterior: Posterior) -> dict:
-    return {"switched": float(posterior.relabelling.switched), "ambiguity": float(posterior.relabelling.ambiguity)}
+    return {"switched": posterior.relabelling.switched, "ambiguity": float(posterior.relabelling.ambiguity)}
 
 
 def _clustering(clustering: Clustering) -> dict:

@@ -1,6 +1,8 @@
-"""NUTS on two normals, N = 1,000, beside NumPyro's `MCMC.run` on the same model and data: smallest ESS a second."""
+"""NUTS on two normals, N = 1,000, beside `MCMC.run` and nutpie on the same model and data: smallest ESS a second."""
 
 import time
+from importlib.metadata import version
+from importlib.util import find_spec
 
 import jax
 import jax.numpy as jnp
@@ -56,10 +58,34 @@ def theirs(y: jax.Array, mcmc: MCMC, seed: int) -> float:
     return smallest_ess(draws.values()) / (time.perf_counter() - begin)
 
 
+def by_nutpie(y: jax.Array):
+    """Yield the smallest ESS a second of the same in PyMC and nutpie, started at the right labels: cold, then warm."""
+    import nutpie
+    import pymc as pm
+
+    begin = time.perf_counter()
+    with pm.Model() as model:
+        sigma = pm.HalfNormal("sigma", 2.0, shape=2)
+        mu = pm.Normal("mu", 0.0, 2.0, shape=2, initval=np.array([-2.0, 2.0]))
+        theta = pm.Beta("theta", 5, 5)
+        weights = pm.math.stack([theta, 1 - theta])
+        pm.NormalMixture("y", w=weights, mu=mu, sigma=sigma, observed=np.asarray(y))
+    compiled = nutpie.compile_pymc_model(model)
+    for seed in range(2):
+        draws = nutpie.sample(compiled, draws=1000, tune=1000, chains=4, seed=seed, progress_bar=False)
+        took = time.perf_counter() - begin
+        found = draws["posterior"].dataset
+        yield smallest_ess([found[name].values for name in ("sigma", "mu", "theta")]) / took
+        begin = time.perf_counter()
+
+
 def run():
-    """Yield cold and warm rows."""
+    """Yield cold and warm rows; nutpie where it is installed."""
     y = data()
     mcmc = MCMC(NUTS(peer_model), **_SETTINGS, chain_method="sequential", progress_bar=False)
+    nutpie = by_nutpie(y) if find_spec("nutpie") else None
     for seed, state in enumerate(("from nothing", "warm")):
-        name = f"NUTS 4 × (1000 + 1000), N=1,000 K=2, smallest ESS, {state}"
-        yield name, ours(y, seed), f"MCMC.run, NumPyro {numpyro.__version__}", theirs(y, mcmc, seed), "ESS/s"
+        name, own = f"NUTS 4 × (1000 + 1000), N=1,000 K=2, smallest ESS, {state}", ours(y, seed)
+        yield name, own, f"MCMC.run, NumPyro {numpyro.__version__}", theirs(y, mcmc, seed), "ESS/s"
+        if nutpie is not None:
+            yield name, own, f"nutpie {version('nutpie')}", next(nutpie), "ESS/s"
