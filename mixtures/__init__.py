@@ -31,7 +31,7 @@ from mixtures.bayes.sensitivity import Sensitivity, prior_sensitivity
 from mixtures.bayes.smc import fit_smc
 from mixtures.bayes.telescope import Telescope, fit_telescope
 from mixtures.bayes.vi import fit_vi
-from mixtures.compare import Comparison, compare, compare_fits
+from mixtures.compare import Calibration, Comparison, calibrate, compare, compare_fits
 from mixtures.data import Data, read_data
 from mixtures.em.bootstrap import Bootstrap, bootstrap
 from mixtures.em.cross_validation import CrossValidation, cross_validate
@@ -47,6 +47,7 @@ from mixtures.model import Mixture
 
 __all__ = [
     "Bootstrap",
+    "Calibration",
     "ChainStacking",
     "Comparison",
     "Corrected",
@@ -75,6 +76,7 @@ __all__ = [
     "bootstrap_lrt",
     "bootstrap_lrt_sequence",
     "bridge_evidence",
+    "calibrate",
     "check_posterior",
     "check_prior",
     "compare",

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool
 
 _BLOCK_ELEMENTS = 2**17  # elements worked on at once: they should fit a cache
@@ -10,6 +11,13 @@ _BLOCK_ELEMENTS = 2**17  # elements worked on at once: they should fit a cache
 def flatten_draws(draws):
     """The same draws with one leading axis in place of (chain, draw)."""
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), draws)
+
+
+def evenly(draws, count: int):
+    """As many draws as `count`, spread evenly over all chains, with one leading axis."""
+    flat = flatten_draws(draws)
+    chosen = np.linspace(0, jax.tree.leaves(flat)[0].shape[0] - 1, count).round().astype(int)
+    return jax.tree.map(lambda leaf: leaf[chosen], flat)
 
 
 def map_draws(function, draws, elements_per_draw: int):

@@ -93,13 +93,13 @@ STARTS: dict[str, Callable[[Mixture, Float[Array, "N D"], Key[Array, ""], int], 
 }
 
 
-def given_params(model: Mixture, num_features: int, params: AbstractParams) -> AbstractParams:
+def given_params(model: Mixture, num_features: int, params: AbstractParams, name: str = "start") -> AbstractParams:
     """Parameters a person gave, one set or several."""
     several = params if params.weights.ndim > 1 else jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
     wanted = {n: slot.shape for n, slot in model.family.layout(model.num_components, num_features).slots.items()}
     found = {name: value.shape[1:] for name, value in model.family.sites(several).items()}
     if found != wanted or several.weights.ndim != 2:
-        raise ValueError(f"start must have parameters of shapes {wanted}, or several of each; got {found}.")
+        raise ValueError(f"{name} must have parameters of shapes {wanted}, or several of each; got {found}.")
     return several
 
 

@@ -25,6 +25,12 @@ def independent(**changes):
     )
 
 
+def spherical(**changes):
+    arguments = {"weights": DIRICHLET, "mean": NORMAL} | changes
+    prior = mx.priors.Independent(**arguments)
+    return prior.sites(mx.Gaussian("spherical").layout(2, 2))
+
+
 CASES = {
     "key is a number": (lambda: mx.fit_em(MODEL, X, key=0), "key must be one JAX random key"),
     "batch of keys": (lambda: mx.fit_em(MODEL, X, key=jax.random.split(KEY)), "key must be one JAX random key"),
@@ -92,6 +98,19 @@ CASES = {
         "correlation goes with scale",
     ),
     "weights": (lambda: independent(weights=dist.Dirichlet(jnp.ones(3))), r"over 2 weights, got event shape \(3,\)"),
+    "own feature": (
+        lambda: spherical(covariance=dist.InverseGamma(2.0, jnp.ones(2))),
+        r"covariance must be one distribution for all components, of shape \(\) or \(1,\); got batch shape \(2,\)",
+    ),
+    "favoured": (
+        lambda: independent(weights=dist.Dirichlet(jnp.array([1.0, 2.0]))),
+        "weights must have one concentration for all components",
+    ),
+    "scale matrix": (
+        lambda: mx.priors.Conjugate([0.0, 0.0], -jnp.eye(2), dof=4.0),
+        "scale must be a positive definite matrix",
+    ),
+    "scale": (lambda: mx.priors.Conjugate([0.0], -1.0, dof=4.0), "scale must be positive"),
     "per component": (lambda: independent(mean=dist.Normal(jnp.zeros(2), 1.0)), "Components must be exchangeable"),
 }
 
@@ -178,8 +197,9 @@ def call(function, **arguments):
 EM = {"objective": "choice", "start": "start", "num_starts": "count", "num_finalists": "number or none"}
 EM |= {"max_steps": "count", "atol": "tolerance", "weights": "rows", "labels": "rows", "throw": "flag"}
 VI = {"guide": "choice", "num_starts": "count", "num_steps": "count", "num_samples": "count"}
+VI |= {"batch_size": "number or none", "reference": "fit or none"}
 NUTS = {"num_warmup": "count", "num_samples": "count", "num_chains": "count", "target_accept_prob": "share"}
-NUTS |= {"start": "start", "checkpoint": "path"}
+NUTS |= {"start": "start", "checkpoint": "path", "reference": "fit or none"}
 ENGINE = {"model": "model", "x": "x", "key": "key", "on_progress": "callback"}
 DRAWS = {"posterior": "posterior", "x": "x"}
 AFTER = {"model": "model", "fit": "fit", "x": "x"}

@@ -101,6 +101,15 @@ def test_rafterys_numbers():
     np.testing.assert_allclose(prior.mean.scale**2, np.ptp(x, axis=0) ** 2 / 2.6)
 
 
+def test_rafterys_numbers_are_for_each_feature():
+    x = load("faithful").values
+    variances = mx.priors.raftery(x, 3).sites(mx.Gaussian("diagonal").layout(3, 2))["covariances"]({})
+    rates = variances.base_dist.rate * jax.numpy.ones((3, 2))
+    np.testing.assert_allclose(rates, np.broadcast_to(0.36 * x.var(axis=0), (3, 2)))
+    with pytest.raises(ValueError, match="covariance must be one distribution for all components"):
+        mx.priors.raftery(x, 2).sites(mx.Gaussian("spherical").layout(2, 2))
+
+
 BAD = {
     "shape": (([0.0, 1.0], [1.0], [1.0]), "mean_variance must have shape"),
     "sign": (([0.0], [1.0], [-1.0]), "variance must be positive"),

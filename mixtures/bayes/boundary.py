@@ -1,12 +1,19 @@
-"""What every engine asks of its arguments before any work is done."""
+"""What every engine asks of its arguments, and every analysis of draws of its own, before any work is done."""
 
+import jax
+import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
-from mixtures._checks import as_rows, check_callback, check_data, check_key
+from mixtures._checks import as_rows, check_callback, check_data, check_key, check_type
 from mixtures._drivers import OnProgress
 from mixtures.bayes.numpyro_model import refuse_flat
+from mixtures.bayes.posterior import Posterior
+from mixtures.families import AbstractParams
 from mixtures.model import Mixture, check_model
+from mixtures.starts import given_params
+
+_SAME = 1e-3  # relative difference of log-likelihoods of the same rows, in whichever precision
 
 
 def admit(
@@ -14,6 +21,7 @@ def admit(
     x: Real[ArrayLike, "N *D"],
     key: Key[Array, ""],
     on_progress: OnProgress | None,
+    reference: AbstractParams | None = None,
     least_rows: int | None = None,
 ) -> Float[Array, "N D"]:
     """The data as rows, if a mixture with a proper prior can be fitted to them.
@@ -30,4 +38,44 @@ def admit(
     refuse_flat(model)
     data = as_rows(x)
     check_data(data, model.num_components if least_rows is None else least_rows)
+    if reference is not None:
+        check_type("reference", reference, AbstractParams, "parameters such as those of an EM fit")
+        given_params(model, data.shape[1], reference, "reference")
     return data
+
+
+def refuse_fixed(model: Mixture, what: str) -> None:
+    """Refuse a mixture with fixed parameters: its prior is then not normalised over what is free."""
+    if model.fixed.masks:
+        raise ValueError(
+            f"model has fixed parameters, given which its prior is not normalised: {what} is not available for it; "
+            "free them, or use a narrow prior in place of what is fixed."
+        )
+
+
+def admit_draws(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, exact: bool = True) -> Float[Array, "N D"]:
+    """The data as rows, if they are what a posterior was fitted to.
+
+    Raises
+    ------
+    ValueError
+        If `posterior` is none, `x` is not the data it was fitted to, or (`exact`) its draws are of an approximation.
+    """
+    check_draws(posterior, exact=exact)
+    data = as_rows(x)
+    first = jax.tree.map(lambda leaf: leaf[0, 0], posterior.params)
+    if data.shape[1] == posterior.model.family.locations(first).shape[1]:
+        again, told = posterior.model.log_likelihood(first, data), posterior.log_likelihood[0, 0]
+        if bool(jnp.abs(again - told) <= _SAME * (1 + jnp.abs(told))) or not bool(jnp.isfinite(told)):
+            return data
+    raise ValueError("x must be the data that posterior was fitted to; the log-likelihood of its draws says otherwise.")
+
+
+def check_draws(posterior: Posterior, *, exact: bool = True) -> None:
+    """Refuse what is no posterior, or (`exact`) only an approximation of one."""
+    check_type("posterior", posterior, Posterior, "draws from an engine such as fit_nuts")
+    if exact and posterior.info.approximate:
+        raise ValueError(
+            "posterior must be draws from fit_nuts, fit_gibbs or fit_smc; these are from fit_vi, an approximation, of "
+            "which this would not be true."
+        )

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from mixtures._status import Status
 
 MAX_RHAT = 1.01  # Vehtari et al. 2021, section 4
+MAX_KHAT = 0.7  # Vehtari et al. 2024, section 3.2: importance weights with heavier tails are not to be relied on
 MIN_ESS_PER_CHAIN = 100  # Vehtari et al. 2021, section 4: 400 for four chains
 
 
@@ -80,13 +81,15 @@ def summarise(draws: Float[np.ndarray, "C S ..."]) -> Summary:
     draws = np.asarray(draws, np.float64)
     shape = draws.shape[2:]
     columns = draws.reshape(*draws.shape[:2], -1)
-    varies = np.ptp(columns, axis=(0, 1)) > 0
-    absent = (
-        np.nan if np.isfinite(columns).all() else np.inf
-    )  # constants have no R-hat; draws that are not finite, the worst
+    finite = np.isfinite(columns).all(axis=(0, 1))
+    constant = finite & (np.ptp(np.where(finite, columns, 0.0), axis=(0, 1)) == 0)
 
     def each(function) -> np.ndarray:
-        values = [function(columns[..., i]) if v else absent for i, v in enumerate(varies)]
+        # Constants have no R-hat; of draws that are not all finite it is the worst there is.
+        values = [
+            np.inf if not finite[i] else np.nan if constant[i] else function(columns[..., i])
+            for i in range(columns.shape[-1])
+        ]
         return np.asarray(values, float).reshape(shape)
 
     def stat(name, **options):

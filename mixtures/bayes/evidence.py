@@ -11,10 +11,11 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Key, Real
 
-from mixtures._checks import as_rows, check_key, check_type
+from mixtures._checks import check_key
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures._trees import flatten_draws, map_draws
+from mixtures.bayes.boundary import admit_draws, refuse_fixed
 from mixtures.bayes.diagnostics import summarise
 from mixtures.bayes.numpyro_model import potential
 from mixtures.bayes.posterior import Posterior
@@ -26,15 +27,6 @@ from mixtures.model import Mixture
 _MOST_ROUNDS = 1000
 _TOLERANCE = 1e-10  # relative change of the estimate
 _DOF = 5.0  # of the proposal's multivariate t: tails heavier than a posterior's keep the estimate's variance finite
-
-
-def refuse_fixed(model: Mixture) -> None:
-    """Refuse a mixture with fixed parameters: its prior is then not normalised over what is free."""
-    if model.fixed.masks:
-        raise ValueError(
-            "model has fixed parameters, given which its prior is not normalised: neither fit_smc nor an evidence is "
-            "available for it; use fit_nuts, or a narrow prior in place of what is fixed."
-        )
 
 
 class Evidence(NamedTuple):
@@ -74,14 +66,26 @@ def bridge_evidence(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Ke
         If an argument is wrong.
     """
     check_key(key)
-    check_type("posterior", posterior, Posterior, "draws from fit_nuts, fit_gibbs or fit_smc")
-    refuse_fixed(posterior.model)
-    rows = posterior.model.prepare(as_rows(x))
+    model, data = posterior.model, admit_draws(posterior, x)
+    refuse_fixed(model, "an evidence")
+    _refuse_copies(model, data.shape[1])
+    rows = model.prepare(data)
     if posterior.status is not Status.CONVERGED:
         return Evidence(math.nan, math.nan, f"The posterior did not converge: {posterior.reason}")
-    weighed = _weigh(posterior.model, rows, posterior.params, posterior.log_joint, key)
+    weighed = _weigh(model, rows, posterior.params, posterior.log_joint, key)
     log_ratio, mcse = _bridge(*map(np.asarray, weighed))
-    return Evidence(log_ratio + math.lgamma(posterior.model.num_components + 1), mcse, "")
+    if not (math.isfinite(log_ratio) and math.isfinite(mcse)):
+        return Evidence(math.nan, math.nan, "Draws and proposals do not overlap: use more draws, or fit_smc.")
+    return Evidence(log_ratio + math.lgamma(model.num_components + 1), mcse, "")
+
+
+def _refuse_copies(model: Mixture, num_features: int) -> None:
+    """Refuse models whose posterior has more copies of itself than there are labellings."""
+    if "orientations" in model.family.layout(model.num_components, num_features).slots and num_features > 1:
+        raise ValueError(
+            "posterior is of a covariance model whose axes, like its components, can be named in several ways: bridge "
+            "sampling would miss these copies; use fit_smc."
+        )
 
 
 @eqx.filter_jit
@@ -134,6 +138,7 @@ def _bridge(own: np.ndarray, proposed: np.ndarray, labelled: np.ndarray) -> tupl
     effective = float(summarise(own).ess_bulk)
     share = effective / (effective + len(proposed))
     shift = np.median(own)
+    labelled = labelled & np.isfinite(proposed)  # a proposal where the posterior has no density has none
     above, below = np.where(labelled, np.exp(proposed - shift), 0.0), np.exp(own - shift)
     ratio = 1.0
     for _ in range(_MOST_ROUNDS):

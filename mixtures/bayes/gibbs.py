@@ -96,7 +96,7 @@ def fit_gibbs(
     ValueError
         If an argument is wrong, or the full conditionals have no closed form.
     """
-    data = admit(model, x, key, on_progress)
+    data = admit(model, x, key, on_progress, reference)
     num_warmup, num_samples = check_count("num_warmup", num_warmup), check_count("num_samples", num_samples)
     num_chains = check_count("num_chains", num_chains)
     given = conditionals(model, data.shape[1])

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float, Key
 
 from mixtures._checks import check_count, check_key, check_type
+from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.posterior import Posterior
-from mixtures.bayes.vi import MAX_KHAT, VIInfo
+from mixtures.bayes.vi import VIInfo
 from mixtures.families import AbstractParams
 
 
@@ -18,12 +19,13 @@ class Corrected:
     """Posterior means and sds by Pareto-smoothed importance sampling (Vehtari et al. 2024); NaN where refused.
 
     `mean`, `sd` and `mcse` (of the mean) are by name of the parameter, without chain and draw axes; `weights` are those
-    of the S draws and sum to one, and `ess` is what they leave of S.
+    of the S `draws` of the approximation, and sum to one; `ess` is what they leave of S.
     """
 
     mean: dict[str, Float[np.ndarray, "..."]]
     sd: dict[str, Float[np.ndarray, "..."]]
     mcse: dict[str, Float[np.ndarray, "..."]]
+    draws: AbstractParams
     weights: Float[np.ndarray, " S"]
     khat: float
 
@@ -35,15 +37,15 @@ class Corrected:
     @property
     def reason(self) -> str:
         """How far they can be relied on, in words."""
-        if self.khat <= MAX_KHAT:
+        if self.khat <= MAX_KHAT:  # NaN where a draw has no finite density
             return f"Pareto k-hat {self.khat:.2f}; {self.ess:.0f} effective draws of {len(self.weights)}."
         return (
             f"Pareto k-hat {self.khat:.2f} exceeds {MAX_KHAT}: the approximation is too far from the posterior to be "
             "corrected; use fit_nuts or fit_smc."
         )
 
-    def resample(self, vi: Posterior[VIInfo], key: Key, num_draws: int) -> AbstractParams:
-        """Draws of the parameters (num_draws, …) chosen by weight, from the approximation that was corrected.
+    def resample(self, key: Key, num_draws: int) -> AbstractParams:
+        """Draws of the parameters (num_draws, …) chosen by weight.
 
         Raises
         ------
@@ -55,7 +57,7 @@ class Corrected:
             raise ValueError(f"resample needs weights to rely on. {self.reason}")
         count = check_count("num_draws", num_draws)
         chosen = jax.random.choice(key, len(self.weights), (count,), p=jnp.asarray(self.weights))
-        return jax.tree.map(lambda leaf: leaf[0, chosen], vi.params)
+        return jax.tree.map(lambda leaf: leaf[chosen], self.draws)
 
 
 def importance_correct(vi: Posterior[VIInfo]) -> Corrected:
@@ -87,8 +89,11 @@ def importance_correct(vi: Posterior[VIInfo]) -> Corrected:
             "resampled by importance already."
         )
     log_weights = np.asarray(vi.info.log_weights, np.float64)
-    smoothed, khat = array_stats.psislw(-log_weights)  # it takes minus the log weights
-    weights = np.exp(smoothed - smoothed.max())
+    finite = np.isfinite(log_weights)
+    if not finite.all():
+        log_weights = np.where(finite, log_weights, log_weights[finite].min(initial=0.0))
+    smoothed, _ = array_stats.psislw(-log_weights)  # it takes minus the log weights
+    khat, weights = vi.info.khat, np.exp(smoothed - smoothed.max())
     weights /= weights.sum()
     values = {name: np.asarray(v)[0] for name, v in vi.model.family.estimates(vi.params).items()}
     allowed = np.where(khat <= MAX_KHAT, 1.0, np.nan)
@@ -99,4 +104,5 @@ def importance_correct(vi: Posterior[VIInfo]) -> Corrected:
     mean = {name: average(v, weights) for name, v in values.items()}
     sd = {name: np.sqrt(average((v - mean[name]) ** 2, weights)) for name, v in values.items()}
     mcse = {name: np.sqrt(average((v - mean[name]) ** 2, weights**2)) for name, v in values.items()}
-    return Corrected(mean, sd, mcse, weights, float(khat))
+    draws = jax.tree.map(lambda leaf: leaf[0], vi.params)
+    return Corrected(mean, sd, mcse, draws, weights, khat)

@@ -10,14 +10,14 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
-from mixtures._checks import as_rows, check_key, check_type
+from mixtures._checks import check_key
 from mixtures._trees import flatten_draws
-from mixtures.bayes.diagnostics import summarise
+from mixtures.bayes.boundary import admit_draws, check_draws
+from mixtures.bayes.diagnostics import MAX_KHAT, summarise
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
-MAX_KHAT = 0.7  # Vehtari, Gelman and Gabry 2017, section 2.1
 _MOST_ROWS = 100_000  # above which a random sample of so many rows stands for all
 _BLOCK_ELEMENTS = 2**22  # draws × rows whose log densities are held at once (32 MB)
 _MOST_ROUNDS = 10_000
@@ -28,7 +28,7 @@ class Loo:
     """Expected log predictive density of rows that were left out, by Pareto-smoothed importance sampling (PSIS-LOO).
 
     `pointwise` is in nats for each of `rows`, all of them or a random sample; `khat` says how far each can be relied
-    on: above 0.7 leaving that row out changes the posterior too much for its draws to tell.
+    on: above 0.7 (`MAX_KHAT`) leaving that row out changes the posterior too much for its draws to tell.
     """
 
     pointwise: Float[np.ndarray, " M"]
@@ -47,17 +47,24 @@ class Loo:
         return self.num_rows * float(self.pointwise.std(ddof=1)) / math.sqrt(len(self.pointwise))
 
     @property
-    def reason(self) -> str:
-        """How far it can be relied on, in words."""
+    def doubt(self) -> str:
+        """Why it cannot be relied on, in words, or an empty string."""
         bad = int((~(self.khat <= MAX_KHAT)).sum())
-        sampled = f" From {len(self.rows)} of {self.num_rows} rows." * (len(self.rows) < self.num_rows)
         if not bad:
-            return f"Pareto k-hat is at most {self.khat.max():.2f}.{sampled}"
+            return ""
         worst = self.rows[np.argsort(-self.khat)[: min(bad, 5)]]
         return (
-            f"Pareto k-hat exceeds {MAX_KHAT} for {bad} rows, first {', '.join(map(str, worst))}: their terms, and the "
-            f"sum, cannot be relied on; cross-validate instead.{sampled}"
+            f"Pareto k-hat exceeds {MAX_KHAT} for {bad} rows, worst {', '.join(map(str, worst))}: their terms, and the "
+            "sum, cannot be relied on; cross-validate instead."
         )
+
+    @property
+    def reason(self) -> str:
+        """How far it can be relied on, in words."""
+        told = [self.doubt or f"Pareto k-hat is at most {self.khat.max():.2f}."]
+        if len(self.rows) < self.num_rows:
+            told.append(f"From {len(self.rows)} of {self.num_rows} rows.")
+        return " ".join(told)
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,9 @@ def loo(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""]
     ValueError
         If an argument is wrong.
     """
-    check_type("posterior", posterior, Posterior, "draws from fit_nuts, fit_gibbs or fit_smc")
     key = jax.random.key(0) if key is None else key
     check_key(key)
-    data = as_rows(x)
+    data = admit_draws(posterior, x)
     chosen = np.arange(len(data))
     if len(data) > _MOST_ROWS:
         chosen = np.sort(np.asarray(jax.random.choice(key, len(data), (_MOST_ROWS,), replace=False)))
@@ -130,7 +136,7 @@ def stack_chains(posterior: Posterior, x: Real[ArrayLike, "N *D"]) -> ChainStack
     ValueError
         If an argument is wrong.
     """
-    check_type("posterior", posterior, Posterior, "draws from fit_nuts, fit_gibbs or fit_smc")
+    check_draws(posterior)
     parts = [
         eqx.tree_at(
             lambda p: (p.params, p.log_likelihood, p.log_joint),

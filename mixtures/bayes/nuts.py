@@ -70,7 +70,7 @@ class NUTSInfo(AbstractInfo):
                 f"Chain {bfmi.argmin() + 1} has an E-BFMI of {bfmi.min():.2f} (below {MIN_BFMI}): it moves slowly "
                 "between levels of the density, so rely on its tails less."
             )
-        cut_short = float(np.mean(np.asarray(self.tree_depth) >= _MAX_DEPTH))
+        cut_short = float(np.mean(np.asarray(self.num_leapfrog) >= 2**_MAX_DEPTH - 1))
         if cut_short > 0:
             words.append(f"{cut_short:.1%} of trajectories were cut short at {2**_MAX_DEPTH - 1} steps.")
         return words
@@ -151,7 +151,7 @@ def fit_nuts(
     ValueError
         If an argument is wrong, the model has no prior, or the checkpoint is damaged or of another run.
     """
-    data = admit(model, x, key, on_progress)
+    data = admit(model, x, key, on_progress, reference)
     num_warmup, num_samples = check_count("num_warmup", num_warmup), check_count("num_samples", num_samples)
     num_chains = check_count("num_chains", num_chains)
     check_share("target_accept_prob", target_accept_prob)

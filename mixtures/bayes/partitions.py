@@ -10,9 +10,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 from scipy.special import xlogy
 
-from mixtures._checks import as_rows, check_choice, check_count, check_key, check_share, check_type
+from mixtures._checks import check_choice, check_count, check_key, check_share
 from mixtures._kernel import Rows
-from mixtures._trees import flatten_draws
+from mixtures._trees import evenly, flatten_draws
+from mixtures.bayes.boundary import admit_draws
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
@@ -58,11 +59,10 @@ def similarity(posterior: Posterior, x: Real[ArrayLike, "N *D"]) -> Float[np.nda
     ValueError
         If an argument is wrong, or there are too many rows.
     """
-    check_type("posterior", posterior, Posterior, "draws from an engine such as fit_nuts")
-    data = as_rows(x)
+    data = admit_draws(posterior, x, exact=False)
     if len(data) > _MOST_ROWS:
         raise ValueError(f"x must have at most {_MOST_ROWS} rows for all pairs to be held; got {len(data)}.")
-    found = np.array(_similarity(posterior.model, posterior.model.prepare(data), flatten_draws(posterior.params)))
+    found = np.array(similarities(posterior.model, posterior.model.prepare(data), flatten_draws(posterior.params)))
     np.fill_diagonal(found, 1.0)
     return found
 
@@ -78,11 +78,9 @@ def draw_partitions(
         If an argument is wrong.
     """
     check_key(key)
-    check_type("posterior", posterior, Posterior, "draws from an engine such as fit_nuts")
-    count, flat = check_count("num_partitions", num_partitions), flatten_draws(posterior.params)
-    chosen = np.linspace(0, flat.weights.shape[0] - 1, count).round().astype(int)
-    draws = jax.tree.map(lambda leaf: leaf[chosen], flat)
-    return np.asarray(_allocations(posterior.model, posterior.model.prepare(as_rows(x)), draws, key))
+    count, data = check_count("num_partitions", num_partitions), admit_draws(posterior, x, exact=False)
+    draws = evenly(posterior.params, count)
+    return np.asarray(allocations(posterior.model, posterior.model.prepare(data), draws, key))
 
 
 def point_partition(
@@ -121,13 +119,17 @@ def point_partition(
     ValueError
         If an argument is wrong.
     """
-    from scipy.cluster.hierarchy import fcluster, linkage
-    from scipy.spatial.distance import squareform
-
     check_choice("loss", loss, DISTANCES)
     check_share("level", level)
     drawn = draw_partitions(posterior, x, key=key, num_partitions=num_partitions)
-    similar = similarity(posterior, x)
+    return search(drawn, similarity(posterior, x), loss, level)
+
+
+def search(drawn: Int[np.ndarray, "S N"], similar: Float[np.ndarray, "N N"], loss: str, level: float) -> PointPartition:
+    """The partition of least loss on average over those drawn, with its ball; `similar` says where to look."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     tree = linkage(squareform(np.clip(1 - similar, 0, None), checks=False), "average")
     most = int(drawn.max()) + 1
     cuts = [fcluster(tree, count, "maxclust") - 1 for count in range(1, 2 * most + 1)]
@@ -143,7 +145,9 @@ def point_partition(
 
 
 @eqx.filter_jit
-def _similarity(model: Mixture, rows: Rows, draws: AbstractParams) -> Float[Array, "N N"]:
+def similarities(model: Mixture, rows: Rows, draws: AbstractParams) -> Float[Array, "N N"]:
+    """Probability that two rows are together, the mean over draws, which have one leading axis."""
+
     def add(total, draw):
         shares = model.component_responsibilities(draw, rows)
         return total + shares.T @ shares, None
@@ -153,7 +157,9 @@ def _similarity(model: Mixture, rows: Rows, draws: AbstractParams) -> Float[Arra
 
 
 @eqx.filter_jit
-def _allocations(model: Mixture, rows: Rows, draws: AbstractParams, key: Key[Array, ""]) -> Int[Array, "S N"]:
+def allocations(model: Mixture, rows: Rows, draws: AbstractParams, key: Key[Array, ""]) -> Int[Array, "S N"]:
+    """A component drawn for every row under every draw, which have one leading axis."""
+
     def one(case):
         draw, own = case
         return jax.random.categorical(own, model.family.log_densities(draw, rows), axis=0)

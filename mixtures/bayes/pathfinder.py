@@ -11,11 +11,10 @@ _MOST_ITERATIONS = 100
 
 
 class Paths(eqx.Module):
-    """Draws resampled from those of all paths, and the log importance ratios they were resampled by."""
+    """Draws resampled from those of all paths, and the log importance ratios of these before."""
 
     draws: Float[Array, "S d"]
-    log_weights: Float[Array, " S"]
-    elbos: Float[Array, " R"]
+    log_ratios: Float[Array, "R M"]  # −∞ where a path's draw has no density
 
 
 def multipath(
@@ -38,4 +37,4 @@ def multipath(
     log_weights, _ = psis_weights(ratios.ravel())
     pool = jnp.asarray(paths.samples).reshape(-1, starts.shape[1])
     chosen = jax.random.categorical(key_draws, log_weights, shape=(num_samples,))
-    return Paths(pool[chosen], ratios.ravel()[:num_samples], jnp.mean(ratios, axis=1))
+    return Paths(pool[chosen], ratios)

@@ -1,7 +1,7 @@
-"""What VI and NUTS return: relabelled draws, label-free quantities, and diagnostics of both."""
+"""What every Bayesian engine returns: relabelled draws, label-free quantities, and diagnostics of both."""
 
 import abc
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import equinox as eqx
 import jax
@@ -17,6 +17,7 @@ from mixtures._trees import flatten_draws, map_draws
 from mixtures.bayes.diagnostics import Diagnostics, summarise
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
+from mixtures.invariants import invariants
 from mixtures.labels import METHODS, Relabelling, canonical_order, relabel
 from mixtures.model import Mixture
 
@@ -28,6 +29,8 @@ _POINTWISE_LIMIT = 2**25  # draws × rows of log-likelihood written to a DataTre
 
 class AbstractInfo(eqx.Module):
     """What an engine reports about its own run."""
+
+    approximate: ClassVar[bool] = False  # whether draws are of something else than the posterior
 
     @abc.abstractmethod
     def num_divergences(self) -> int:
@@ -64,8 +67,9 @@ class Posterior[Info: AbstractInfo](eqx.Module):
                 f"diagnostics need one posterior, got a batch of shape {self.log_joint.shape[:-2]}: index it first."
             )
         parameters = {name: summarise(np.asarray(v)) for name, v in self.model.family.estimates(self.params).items()}
-        invariants = {name: summarise(np.asarray(getattr(self, name))) for name in ("log_likelihood", "log_joint")}
-        return Diagnostics(parameters, invariants, self.info.num_divergences())
+        label_free = {"log_likelihood": self.log_likelihood, "log_joint": self.log_joint} | _invariants(self)
+        summaries = {name: summarise(np.asarray(v)) for name, v in label_free.items()}
+        return Diagnostics(parameters, summaries, self.info.num_divergences())
 
     @property
     def status(self) -> Status:
@@ -135,15 +139,16 @@ class Posterior[Info: AbstractInfo](eqx.Module):
         """
         check_choice("method", method, METHODS)
         params, relabelling = _realign(self, self.model.prepare(as_rows(x)), method)
+        original = jnp.take_along_axis(self.relabelling.permutations, relabelling.permutations, axis=-1)
+        relabelling = eqx.tree_at(lambda r: r.permutations, relabelling, original)
         return eqx.tree_at(lambda p: (p.params, p.relabelling), self, (params, relabelling))
 
     def label_agreement(self, x: Real[ArrayLike, "N *D"]) -> dict[str, float]:
-        """Share of draws to which another method gives the same labels: near 1 where labels mean something."""
-        own = jnp.arange(self.model.num_components)
-        found = {}
+        """Share of draws to which each method gives the labels they have: near 1 where labels mean something."""
+        own, found = self.relabelling.permutations, {}
         for method in METHODS:
-            permutations = self.relabelled(x, method).relabelling.permutations[..., : len(own)]
-            found[method] = float(jnp.mean(jnp.all(permutations == own, axis=-1)))
+            other = self.relabelled(x, method).relabelling.permutations
+            found[method] = float(jnp.mean(jnp.all(other == own, axis=-1)))
         return found
 
     @eqx.filter_jit
@@ -153,6 +158,11 @@ class Posterior[Info: AbstractInfo](eqx.Module):
         flat = flatten_draws(self.params)
         values = map_draws(lambda p: self.model.log_prob(p, rows), flat, rows.num_rows * self.model.num_components)
         return values.reshape(*self.log_likelihood.shape, -1)
+
+
+@eqx.filter_jit
+def _invariants(posterior: Posterior) -> dict[str, Float[Array, "C S"]]:
+    return jax.vmap(jax.vmap(lambda draw: invariants(posterior.model, draw)))(posterior.params)
 
 
 @eqx.filter_jit

@@ -11,7 +11,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
 from mixtures._checks import as_rows, check_count, check_data, check_key, check_type
-from mixtures._trees import flatten_draws, map_draws
+from mixtures._trees import evenly, map_draws
+from mixtures.bayes.boundary import admit_draws, check_draws
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture, check_model
@@ -55,21 +56,24 @@ class PredictiveCheck:
 
     @property
     def tails(self) -> dict[str, Float[np.ndarray, "..."]]:
-        """Two-sided tail probability of each statistic: twice the smaller share of simulations on one side of it.
+        """Two-sided tail probability of each statistic: twice the smaller share of data sets on one side of it.
 
-        Under the posterior these are conservative, as the data were used to fit (Gelman, Meng and Stern 1996).
+        The data count as one of them (Davison and Hinkley 1997, section 4.2), and simulations without a number, such as
+        the skewness of equal rows, on both sides. Under the posterior these are conservative, as the data were used to
+        fit (Gelman, Meng and Stern 1996).
         """
         found = {}
         for name, value in self.observed.items():
-            above, below = ((op(self.simulated[name], value)).mean(axis=0) for op in (np.greater_equal, np.less_equal))
-            found[name] = np.minimum(1.0, 2 * np.minimum(above, below))
+            simulated = self.simulated[name]
+            beyond = [(~(side * simulated < side * value)).sum(axis=0) for side in (1, -1)]
+            found[name] = np.minimum(1.0, 2 * (np.minimum(*beyond) + 1) / (len(simulated) + 1))
         return found
 
     @property
     def reason(self) -> str:
         """Which statistics of the data the model does not reproduce, in words."""
         told = [
-            f"{name}{list(place) if place else ''} {self.observed[name][place]:.4g}, simulated "
+            f"{name}{[i + 1 for i in place] if place else ''} {self.observed[name][place]:.4g}, simulated "
             f"{np.quantile(self.simulated[name][(slice(None), *place)], 0.05):.4g} to "
             f"{np.quantile(self.simulated[name][(slice(None), *place)], 0.95):.4g} (90 %)"
             for name, tail in self.tails.items()
@@ -93,8 +97,8 @@ def posterior_predictive(
         If an argument is wrong.
     """
     check_key(key)
-    check_type("posterior", posterior, Posterior, "draws from an engine such as fit_nuts")
-    draws = _evenly(posterior, check_count("num_draws", num_draws))
+    check_draws(posterior, exact=False)
+    draws = evenly(posterior.params, check_count("num_draws", num_draws))
     return _simulate(posterior.model, draws, key, check_count("num_rows", num_rows), _itself)
 
 
@@ -146,8 +150,9 @@ def check_posterior(
         If an argument is wrong.
     """
     check_key(key)
-    check_type("posterior", posterior, Posterior, "draws from an engine such as fit_nuts")
-    return _check(posterior.model, _evenly(posterior, check_count("num_draws", num_draws)), x, key, statistics)
+    draws = check_count("num_draws", num_draws)
+    data = admit_draws(posterior, x, exact=False)
+    return _check(posterior.model, evenly(posterior.params, draws), data, key, statistics)
 
 
 def check_prior(
@@ -205,12 +210,6 @@ class _Each(eqx.Module):
 
 def _itself(x: Float[Array, "N D"]) -> Float[Array, "N D"]:
     return x
-
-
-def _evenly(posterior: Posterior, count: int) -> AbstractParams:
-    flat = flatten_draws(posterior.params)
-    chosen = np.linspace(0, flat.weights.shape[0] - 1, count).round().astype(int)
-    return jax.tree.map(lambda leaf: leaf[chosen], flat)
 
 
 @eqx.filter_jit

@@ -12,7 +12,8 @@ from scipy import stats
 
 from mixtures._checks import check_callback, check_count, check_key
 from mixtures._drivers import OnProgress
-from mixtures._trees import flatten_draws
+from mixtures._trees import evenly
+from mixtures.bayes.boundary import refuse_fixed
 from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
@@ -110,6 +111,7 @@ def simulation_based_calibration(
     check_key(key)
     check_callback("on_progress", on_progress)
     refuse_flat(model)
+    refuse_fixed(model, "simulation-based calibration")
     if not callable(fit):
         raise ValueError("fit must be an engine such as mx.fit_nuts.")
     counts = (check_count("num_rows", num_rows), check_count("num_features", num_features))
@@ -132,9 +134,11 @@ def _ranks(model: Mixture, fit: Engine, keys: Key[Array, " M"], num_rows: int, n
         truth = model.sample_prior(key_params, num_features)
         x, _ = model.sample(truth, key_rows, num_rows)
         posterior = fit(model, x, key=key_fit)
-        size = posterior.log_joint.size
-        chosen = np.linspace(0, size - 1, num_draws).round().astype(int)
-        draws = jax.tree.map(lambda leaf: leaf[chosen], flatten_draws(posterior.params))
+        if posterior.log_joint.size < num_draws:
+            raise ValueError(
+                f"num_draws must be at most the draws of fit, {posterior.log_joint.size}; got {num_draws}."
+            )
+        draws = evenly(posterior.params, num_draws)
         return jax.tree.map(
             lambda value, of_draws: jnp.sum(of_draws < value),
             _quantities(model, x, truth),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from mixtures._checks import check_type
+from mixtures.bayes.boundary import check_draws
 from mixtures.bayes.posterior import Posterior
 
 THRESHOLD = 0.05  # Kallioinen et al. 2024, section 2.6
@@ -31,7 +31,7 @@ class Sensitivity:
         told = []
         for name, values in self.prior.items():
             for place in np.ndindex(values.shape):
-                if values[place] >= THRESHOLD:
+                if not values[place] < THRESHOLD:
                     weak = self.likelihood[name][place] < THRESHOLD
                     where = f"{name}{[i + 1 for i in place]}" if place else name
                     told.append(f"{where} {values[place]:.2f}{' (and the data say little)' if weak else ''}")
@@ -56,7 +56,7 @@ def prior_sensitivity(posterior: Posterior) -> Sensitivity:
     ValueError
         If `posterior` is something else.
     """
-    check_type("posterior", posterior, Posterior, "draws from fit_nuts, fit_gibbs or fit_smc")
+    check_draws(posterior)
     estimates = {name: np.asarray(v) for name, v in posterior.model.family.estimates(posterior.params).items()}
     log_likelihood = np.asarray(posterior.log_likelihood, np.float64)
     log_prior = np.asarray(posterior.log_joint, np.float64) - log_likelihood

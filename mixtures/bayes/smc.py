@@ -13,9 +13,8 @@ from mixtures._checks import check_count, check_share, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
-from mixtures.bayes.boundary import admit
+from mixtures.bayes.boundary import admit, refuse_fixed
 from mixtures.bayes.diagnostics import Diagnostics, judge_chains
-from mixtures.bayes.evidence import refuse_fixed
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
@@ -33,17 +32,18 @@ _FARTHEST = 100.0  # in unconstrained coordinates: where a weight drawn from a s
 class SMCInfo(AbstractInfo):
     """What C independent runs report.
 
-    `log_evidences` estimates log p(x) by each run; `num_stages` counts temperatures; `acceptance` is the mean over the
-    moves at the last of them.
+    `log_evidences` estimates log p(x) by each run; `power` is that of the likelihood where it ended, 1 if it came to
+    the posterior; `num_stages` counts powers, and `acceptance` is the mean over the moves at the last of them.
     """
 
     log_evidences: Float[Array, " C"]
+    power: Float[Array, " C"]
     num_stages: Int[Array, " C"]
     acceptance: Float[Array, " C"]
 
     @property
     def log_evidence(self) -> float:
-        """Logarithm of the runs' average estimate of the evidence, which is unbiased (Del Moral et al. 2006)."""
+        """Logarithm of the runs' average estimate of the evidence, consistent in S (Beskos et al. 2016, theorem 2)."""
         return float(jax.scipy.special.logsumexp(self.log_evidences) - np.log(len(self.log_evidences)))
 
     @property
@@ -60,6 +60,13 @@ class SMCInfo(AbstractInfo):
 
     def judge(self, diagnostics: Diagnostics) -> tuple[Status, str]:
         """Converged when the runs agree on label-free quantities and have particles enough between them."""
+        if float(jnp.min(self.power)) < 1:
+            least = float(jnp.min(self.power))
+            return (
+                Status.NOT_CONVERGED,
+                f"A run stopped at power {least:.2g} of the likelihood after {_MOST_STAGES} stages, short of the "
+                "posterior; use more particles or moves.",
+            )
         status, words = judge_chains(diagnostics, len(self.log_evidences))
         evidence = f"Log evidence {self.log_evidence:.2f} ± {self.log_evidence_mcse:.2f}."
         if not np.isfinite(self.log_evidence):
@@ -86,10 +93,11 @@ def fit_smc(
     """Sample the posterior of a mixture by tempered sequential Monte Carlo (Del Moral, Doucet and Jasra 2006).
 
     Particles begin as draws from the prior. The likelihood is raised to powers from 0 to 1, each chosen so that the
-    weights keep a given effective sample size; at each power the particles are resampled and moved by Hamiltonian Monte
-    Carlo. Its metric is the particles' average outer product of gradients, which is the expected curvature and, unlike
-    their covariance, does not grow with the distance between modes (Titsias 2023). Where chains of NUTS settle in
-    different modes, particles find them in their proportions.
+    step from the one before leaves a given effective sample size; particles are resampled by their weights and moved by
+    Hamiltonian Monte Carlo, and then weighed for the next power. The metric of the moves is the particles' average
+    outer product of gradients, which is the expected curvature and, unlike their covariance, does not grow with the
+    distance between modes (Titsias 2023). Where chains of NUTS settle in different modes, particles find them in their
+    proportions.
 
     Parameters
     ----------
@@ -106,7 +114,7 @@ def fit_smc(
     num_moves
         Hamiltonian moves of every particle at each power.
     target_ess
-        Effective share of particles that a step to the next power keeps.
+        Effective share of the particles, before they are resampled, that a step to the next power leaves.
     reference
         Parameters whose labels the draws should follow; the draw of highest density by default.
     on_progress
@@ -122,9 +130,9 @@ def fit_smc(
     ValueError
         If an argument is wrong, or the model has no prior or fixed parameters.
     """
-    data = admit(model, x, key, on_progress)
+    data = admit(model, x, key, on_progress, reference)
     check_share("target_ess", target_ess)
-    refuse_fixed(model)
+    refuse_fixed(model, "fit_smc")
     num_particles = check_count("num_particles", num_particles, least=100)
     num_runs, num_moves = check_count("num_runs", num_runs), check_count("num_moves", num_moves)
     rows = model.prepare(data, num_particles)
@@ -231,5 +239,5 @@ def _move(
 
 @eqx.filter_jit
 def _finish(model: Mixture, rows: Rows, runs: _Run, reference: AbstractParams | None) -> Posterior[SMCInfo]:
-    info = SMCInfo(runs.log_evidence, runs.num_stages, runs.acceptance)
+    info = SMCInfo(runs.log_evidence, runs.power, runs.num_stages, runs.acceptance)
     return assemble(model, rows, Coordinates.of(model, rows.frame), runs.particles, info, reference)

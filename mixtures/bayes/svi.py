@@ -1,10 +1,8 @@
 """One guide, optimised from one start by NumPyro's SVI, on all rows or on batches of them."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpyro
@@ -15,11 +13,14 @@ from numpyro.infer import SVI, Trace_ELBO
 from numpyro.optim import optax_to_numpyro
 
 from mixtures._kernel import Rows
-from mixtures.bayes.numpyro_model import flat_guide, flat_model, flow, full_rank, mean_field, point, potential
+from mixtures.bayes.numpyro_model import flat_guide, flat_model, flow, full_rank, mean_field, point
 from mixtures.coordinates import Coordinates, hessian
 from mixtures.model import Mixture
 
 NUM_PARTICLES = 8
+NUM_WEIGHED = 256  # draws that an ELBO is estimated from, to choose among starts
+
+type Energy = Callable[[Float[Array, " d"]], Float[Array, ""]]  # minus the log posterior density
 
 
 class Guide(NamedTuple):
@@ -63,33 +64,30 @@ def batches(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_ste
     return Steps(drawn, jax.random.split(key, num_steps))
 
 
-class Approximation(eqx.Module):
-    """Where it ended: draws with their log importance weights, and the ELBO with how it moved at last."""
+class Optimised(NamedTuple):
+    """A guide's parameters after optimisation, its ELBO in nats, and what this gained at last with its own error."""
 
-    draws: Float[Array, "S d"]
-    log_weights: Float[Array, " S"]
+    params: dict[str, Any]
     elbo: Float[Array, ""]
     drift: Float[Array, ""]
     drift_mcse: Float[Array, ""]
 
 
 def optimise(
-    model: Mixture,
-    rows: Rows,
+    energy: Energy,
     coordinates: Coordinates,
     guide: Guide,
+    model: Mixture,
     key: Key[Array, ""],
     u: Float[Array, " d"],
     steps: Steps,
-    num_samples: int,
-) -> Approximation:
-    """Optimise one guide from the start `u`, then draw from it and weigh the draws.
+) -> Optimised:
+    """Optimise one guide from the start `u`.
 
-    The guide's parameters are averaged over the last fifth of the steps, which takes out the noise of single steps
-    (Dhaka et al. 2020, section 3).
+    Its parameters are averaged over the last fifth of the steps, where the learning rate no longer changes; this takes
+    out the noise of single steps (Dhaka et al. 2020, section 3). Whether it still moves is seen from the averages over
+    the two halves of that fifth, on all rows and with the same random numbers.
     """
-    energy = partial(potential, model, rows, coordinates)
-
     num_steps = len(steps.keys)
     schedule = optax.cosine_decay_schedule(guide.learning_rate, int(0.7 * num_steps), alpha=0.01)
     svi = SVI(
@@ -98,34 +96,38 @@ def optimise(
         optax_to_numpyro(optax.adam(schedule, b2=0.99)),
         Trace_ELBO(num_particles=1 if guide.distribution is point else NUM_PARTICLES),
     )
-    key_init, key_draw = jax.random.split(key)
-    last = num_steps - num_steps // 10 * 2  # the learning rate no longer changes from here on
+    key_init, key_weigh = jax.random.split(key)
+    tenth = num_steps // 10
+    ends = jnp.array([num_steps - 2 * tenth, num_steps - tenth, num_steps])
 
     def step(carry, case):
-        (state, average), (i, own) = carry, case
-        state, loss = svi.update(state, steps.rows(own))
-        share = jnp.where(i < last, 1.0, 1.0 / (i - last + 1))
-        average = jax.tree.map(lambda mean, new: mean + share * (new - mean), average, svi.get_params(state))
-        return (state, average), loss
+        (state, halves), (i, own) = carry, case
+        state, _ = svi.update(state, steps.rows(own))
+        shares = jnp.where(i < ends[:-1], 1.0, jnp.where(i < ends[1:], 1.0 / (i - ends[:-1] + 1), 0.0))
+
+        def average(mean, new):
+            return mean + shares.reshape(2, *[1] * new.ndim).astype(new.dtype) * (new - mean)
+
+        return (state, jax.tree.map(average, halves, svi.get_params(state))), None
 
     first = svi.init(key_init, steps.rows(steps.keys[0]))
-    cases = jnp.arange(num_steps), steps.keys
-    (_, average), losses = jax.lax.scan(step, (first, svi.get_params(first)), cases)
-    approximation = cast(dist.Distribution, numpyro.handlers.substitute(guide.distribution, data=average)(u))
-    if isinstance(approximation, dist.Delta):
-        approximation = _curvature_at(jnp.asarray(approximation.v), energy)
-
-    draws = jnp.asarray(approximation.sample(key_draw, (num_samples,)))
-    energies = jax.lax.map(energy, draws, batch_size=NUM_PARTICLES * 16)
-    log_weights = -energies - approximation.log_prob(draws)
-    halves = losses[last:].reshape(2, -1)  # which differ only if the ELBO still rises
-    drift = jnp.mean(halves[0]) - jnp.mean(halves[1])
-    noise = jnp.sqrt(jnp.sum(jnp.var(halves, axis=1)) / halves.shape[1])
-    return Approximation(draws, log_weights, jnp.mean(log_weights), drift, noise)
+    begun = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (2, *leaf.shape)), svi.get_params(first))
+    (_, halves), _ = jax.lax.scan(step, (first, begun), (jnp.arange(num_steps), steps.keys))
+    mean = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), halves)
+    three = [*(jax.tree.map(lambda leaf, i=i: leaf[i], halves) for i in range(2)), mean]
+    before, after, log_weights = (weigh(energy, guide, params, key_weigh, u, NUM_WEIGHED)[1] for params in three)
+    gain = after - before
+    return Optimised(mean, jnp.mean(log_weights), jnp.mean(gain), jnp.std(gain) / jnp.sqrt(NUM_WEIGHED))
 
 
-def _curvature_at(
-    mode: Float[Array, " d"], energy: Callable[[Float[Array, " d"]], Float[Array, ""]]
-) -> dist.Distribution:
-    """The normal with the curvature of the density at its mode (Laplace); NaN where that is not definite."""
-    return dist.MultivariateNormal(mode, precision_matrix=hessian(energy, mode))
+def weigh(
+    energy: Energy, guide: Guide, params: dict[str, Any], key: Key[Array, ""], u: Float[Array, " d"], count: int
+) -> tuple[Float[Array, "S d"], Float[Array, " S"]]:
+    """Draws from a guide with these parameters, and their log importance weights."""
+    found = cast(dist.Distribution, numpyro.handlers.substitute(guide.distribution, data=params)(u))
+    if isinstance(found, dist.Delta):
+        # Laplace: the normal with the curvature of the density at its mode; NaN where that is not definite.
+        mode = jnp.asarray(found.v)
+        found = dist.MultivariateNormal(mode, precision_matrix=hessian(energy, mode))
+    draws = jnp.asarray(found.sample(key, (count,)))
+    return draws, -jax.lax.map(energy, draws, batch_size=NUM_PARTICLES * 16) - found.log_prob(draws)

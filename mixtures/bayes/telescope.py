@@ -11,17 +11,19 @@ from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
-from mixtures._checks import as_tolerance, check_count, check_type
+from mixtures._checks import as_tolerance, check_count, check_type, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit
 from mixtures.bayes.chains import in_chunks
 from mixtures.bayes.conditionals import Conditionals, conditionals
-from mixtures.bayes.diagnostics import MAX_RHAT, Summary, summarise
+from mixtures.bayes.diagnostics import Diagnostics, Summary, judge_chains, summarise
 from mixtures.bayes.gibbs import allocate, moments_of
 from mixtures.families import GaussianParams, data_covariance
 from mixtures.model import Mixture
+
+_MOST_AT_BOUND = 0.001  # share of draws; more would be cut off from numbers of components that they need
 
 
 class Telescope(eqx.Module):
@@ -53,7 +55,7 @@ class Telescope(eqx.Module):
 
     @property
     def status(self) -> Status:
-        """Converged when chains agree on all three quantities and K never meets its bound."""
+        """Converged when chains agree on all three quantities and K all but never meets its bound."""
         return self._judge()[0]
 
     @property
@@ -62,20 +64,15 @@ class Telescope(eqx.Module):
         return self._judge()[1]
 
     def _judge(self) -> tuple[Status, str]:
-        found = self.summaries
-        rhat = float(np.nanmax([s.rhat for s in found.values()]))
-        ess = float(np.nanmin([s.ess_bulk for s in found.values()]))
-        numbers = f"Largest R-hat {rhat:.4f}, smallest ESS {ess:.0f}"
+        status, words = judge_chains(Diagnostics({}, self.summaries, 0), self.num_components.shape[0])
         at_bound = float(np.mean(np.asarray(self.num_components) == self.most))
-        if not rhat <= MAX_RHAT:
-            return Status.NOT_CONVERGED, f"{numbers}: chains disagree (R-hat above {MAX_RHAT}); run longer."
-        if at_bound > 0.001:
+        if status is Status.CONVERGED and at_bound > _MOST_AT_BOUND:
             return (
                 Status.NOT_CONVERGED,
-                f"{numbers}; {at_bound:.1%} of draws have the most components allowed, {self.most}: raise "
+                f"{words} {at_bound:.1%} of draws have the most components allowed, {self.most}: raise "
                 "model.num_components.",
             )
-        return Status.CONVERGED, f"{numbers}."
+        return status, words
 
 
 class _Chain(eqx.Module):
@@ -122,7 +119,7 @@ def fit_telescope(
     num_warmup, num_samples, num_chains
         As for `fit_gibbs`.
     on_progress
-        Called with (iterations done, iterations in all) between compiled chunks.
+        Called with (iterations done, iterations in all) between compiled chunks; not inside a transformation.
 
     Returns
     -------
@@ -146,10 +143,14 @@ def fit_telescope(
     rows = model.prepare(data, num_chains)
     chains = _begin(model, data, key_start, jax.random.split(key_chains, num_chains))
 
-    def advance(chains, length):
-        return _sample(given, rows, data, log_prior, each, chains, length)
+    if is_traced(model, x, key, chains):
+        _, draws = _sample(given, rows, data, log_prior, each, chains, num_warmup + num_samples)
+    else:
 
-    draws = in_chunks(advance, chains, num_warmup + num_samples, on_progress=on_progress)
+        def advance(chains, length):
+            return _sample(given, rows, data, log_prior, each, chains, length)
+
+        draws = in_chunks(advance, chains, num_warmup + num_samples, on_progress=on_progress)
     kept = (part[:, num_warmup : num_warmup + num_samples] for part in draws)
     return Telescope(*kept, most=model.num_components)
 
@@ -159,7 +160,7 @@ def _log_prior(prior: dist.Distribution | None, counts: Int[Array, " M"]) -> Flo
         return jnp.zeros(len(counts))
     check_type("prior_on_components", prior, dist.Distribution, "a numpyro Distribution over 1, 2, …")
     found = jnp.asarray(prior.log_prob(counts))
-    if found.shape != counts.shape or not bool(jnp.any(jnp.isfinite(found))):
+    if found.shape != counts.shape or (not is_traced(found) and not bool(jnp.any(jnp.isfinite(found)))):
         raise ValueError(
             "prior_on_components must give each of 1, 2, … a probability; it gives "
             f"{np.asarray(jnp.exp(found)).ravel()[:5].tolist()} to the first of them."

@@ -1,6 +1,7 @@
 """`fit_vi`: approximations in unconstrained coordinates, by NumPyro's SVI or Pathfinder, several starts in parallel."""
 
 from functools import partial
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -13,20 +14,29 @@ from mixtures._checks import check_choice, check_count, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit
-from mixtures.bayes.diagnostics import Diagnostics
+from mixtures.bayes.diagnostics import MAX_KHAT, Diagnostics
 from mixtures.bayes.numpyro_model import (
     potential,
 )
 from mixtures.bayes.pathfinder import multipath
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
-from mixtures.bayes.svi import NUM_PARTICLES, OPTIMISED, Steps, batches, everything, optimise
+from mixtures.bayes.svi import (
+    NUM_PARTICLES,
+    NUM_WEIGHED,
+    OPTIMISED,
+    Energy,
+    Steps,
+    batches,
+    everything,
+    optimise,
+    weigh,
+)
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 from mixtures.starts import cautious_starts
 
 GUIDES = (*OPTIMISED, "pathfinder")
-MAX_KHAT = 0.7  # Yao et al. 2018, section 3: above it importance weights from the approximation are useless
 _MAX_DRIFT = 0.1  # nats
 _NEAR = 5.0  # nats below the best ELBO: what another mode of that height holds is no longer worth a word
 _APART = 0.5  # nats between ELBOs of different modes
@@ -35,15 +45,17 @@ _APART = 0.5  # nats between ELBOs of different modes
 class VIInfo(AbstractInfo):
     """How good the approximation is.
 
-    `elbo` in nats with its Monte Carlo error; `log_weights` are log joint − log q of every draw; `start_elbos` the ELBO
-    that each start ended with; `drift` the ELBO gained in the last tenth of the optimisation over the tenth before it,
-    in nats, with its own Monte Carlo error.
+    `elbo` in nats with its Monte Carlo error; `log_weights` are log joint − log q of every draw, or by Pathfinder of
+    the draws of all paths, before they were resampled; `start_elbos` the ELBO that each start ended with; `drift` the
+    ELBO gained in the last tenth of the optimisation over the tenth before, in nats, with its own Monte Carlo error.
     """
+
+    approximate: ClassVar[bool] = True
 
     guide: str = eqx.field(static=True)
     elbo: Float[Array, "*batch"]
     elbo_mcse: Float[Array, "*batch"]
-    log_weights: Float[Array, "*batch S"]
+    log_weights: Float[Array, "*batch W"]
     start_elbos: Float[Array, "*batch R"]
     drift: Float[Array, "*batch"]
     drift_mcse: Float[Array, "*batch"]
@@ -54,8 +66,10 @@ class VIInfo(AbstractInfo):
         from arviz_stats.base import array_stats
 
         log_weights = np.asarray(self.log_weights, np.float64)
-        if not np.isfinite(log_weights).all():
+        allowed = np.isfinite(log_weights)
+        if not allowed.any() or not (allowed | np.isneginf(log_weights)).all():
             return float("nan")
+        log_weights = np.where(allowed, log_weights, log_weights[allowed].min())  # k-hat is of the upper tail
         return float(array_stats.psislw(-log_weights)[1])  # it takes minus the log weights
 
     def num_divergences(self) -> int:
@@ -77,8 +91,10 @@ class VIInfo(AbstractInfo):
 
     def _other_modes(self) -> list[str]:
         """Whether other starts ended in approximations of another mode that is not negligible."""
-        below = float(self.elbo) - np.asarray(self.start_elbos, np.float64)
-        others = below[(below > max(_APART, 6 * float(self.elbo_mcse))) & (below < _NEAR)]
+        elbos = np.asarray(self.start_elbos, np.float64)
+        below = np.nanmax(elbos) - elbos
+        noise = float(self.elbo_mcse) * np.sqrt(self.log_weights.shape[-1] / NUM_WEIGHED)
+        others = below[(below > max(_APART, 6 * noise)) & (below < _NEAR)]
         if self.guide == "pathfinder" or not len(others):
             return []
         return [
@@ -87,8 +103,8 @@ class VIInfo(AbstractInfo):
         ]
 
     def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
-        """Log importance weights."""
-        return {"log_weight": self.log_weights[None]}
+        """Log importance weights, where draws were not resampled by them."""
+        return {} if self.guide == "pathfinder" else {"log_weight": self.log_weights[None]}
 
 
 def fit_vi(
@@ -145,7 +161,7 @@ def fit_vi(
     ValueError
         If an argument is wrong, or the model has no prior.
     """
-    data = admit(model, x, key, on_progress)
+    data = admit(model, x, key, on_progress, reference)
     check_choice("guide", guide, GUIDES)
     num_starts, num_steps = check_count("num_starts", num_starts), check_count("num_steps", num_steps, least=10)
     num_samples = check_count("num_samples", num_samples, least=100)
@@ -173,37 +189,41 @@ def _fit(
 ) -> Posterior[VIInfo]:
     rows = model.prepare(x, num_starts * NUM_PARTICLES)
     coordinates = Coordinates.of(model, rows.frame)
-    key_starts, key_fit = jax.random.split(key)
+    key_starts, key_fit, key_batches = jax.random.split(key, 3)
     starts = jax.vmap(lambda p: coordinates.vector(coordinates.into_support(p)))(
         cautious_starts(model, x, key_starts, num_starts)
     )
-
+    energy = partial(potential, model, rows, coordinates)
     if guide == "pathfinder":
-        info, draws = _along_paths(model, rows, coordinates, key_fit, starts, num_samples)
+        info, draws = _along_paths(energy, key_fit, starts, num_samples)
     else:
-        steps = everything(rows, num_steps) if batch_size is None else batches(model, x, key_fit, num_steps, batch_size)
-        info, draws = _by_steps(model, rows, coordinates, guide, key_fit, starts, steps, num_samples)
+        seen = everything(rows, num_steps)
+        steps = seen if batch_size is None else batches(model, x, key_batches, num_steps, batch_size)
+        info, draws = _by_steps(energy, coordinates, guide, model, key_fit, starts, steps, num_samples)
     return assemble(model, rows, coordinates, draws[None], info, reference)
 
 
-def _along_paths(model, rows, coordinates, key, starts: Float[Array, "R d"], num_samples: int):
+def _along_paths(energy: Energy, key, starts: Float[Array, "R d"], num_samples: int):
     """Pathfinder from all starts."""
-    found = multipath(partial(potential, model, rows, coordinates), key, starts, num_samples)
-    best = jnp.max(jnp.where(jnp.isfinite(found.elbos), found.elbos, -jnp.inf))
-    mcse = jnp.std(found.log_weights) / jnp.sqrt(num_samples / len(starts))
-    settled = jnp.zeros_like(best)
-    return VIInfo("pathfinder", best, mcse, found.log_weights, found.elbos, settled, settled), found.draws
+    found = multipath(energy, key, starts, num_samples)
+    elbos = jnp.mean(found.log_ratios, axis=1)  # −∞ for a path that left the support
+    best = jnp.argmax(elbos)
+    mcse = jnp.std(found.log_ratios[best]) / jnp.sqrt(found.log_ratios.shape[1])
+    settled = jnp.zeros_like(mcse)
+    return VIInfo("pathfinder", elbos[best], mcse, found.log_ratios.ravel(), elbos, settled, settled), found.draws
 
 
-def _by_steps(model, rows, coordinates, guide: str, key, starts: Float[Array, "R d"], steps: Steps, num_samples: int):
-    """The best of the approximations optimised from each start."""
-
-    def one(key, u):
-        return optimise(model, rows, coordinates, OPTIMISED[guide], key, u, steps, num_samples)
-
-    approximations = jax.vmap(one)(jax.random.split(key, len(starts)), starts)
-    elbos = jnp.where(jnp.isfinite(approximations.elbo), approximations.elbo, -jnp.inf)
-    best = jax.tree.map(lambda leaf: leaf[jnp.argmax(elbos)], approximations)
-    mcse = jnp.std(best.log_weights) / jnp.sqrt(num_samples)
-    info = VIInfo(guide, best.elbo, mcse, best.log_weights, approximations.elbo, best.drift, best.drift_mcse)
-    return info, best.draws
+def _by_steps(
+    energy: Energy, coordinates, guide: str, model, key, starts: Float[Array, "R d"], steps: Steps, num_samples: int
+):
+    """Draws from the best of the approximations optimised from each start."""
+    chosen = OPTIMISED[guide]
+    key_starts, key_draws = jax.random.split(key)
+    ended = jax.vmap(lambda own, u: optimise(energy, coordinates, chosen, model, own, u, steps))(
+        jax.random.split(key_starts, len(starts)), starts
+    )
+    best = jnp.argmax(jnp.where(jnp.isfinite(ended.elbo), ended.elbo, -jnp.inf))
+    own = jax.tree.map(lambda leaf: leaf[best], ended)
+    draws, log_weights = weigh(energy, chosen, own.params, key_draws, starts[best], num_samples)
+    mcse = jnp.std(log_weights) / jnp.sqrt(num_samples)
+    return VIInfo(guide, jnp.mean(log_weights), mcse, log_weights, ended.elbo, own.drift, own.drift_mcse), draws

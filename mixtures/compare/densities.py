@@ -16,6 +16,7 @@ BAND = (0.055, 0.945)  # a central 89 % band, ArviZ's default probability
 _MAX_DRAWS = 500  # thinned draws that stand for a posterior predictive density
 _NUM_POINTS = 4000  # Monte Carlo points of a Hellinger distance
 _GRID_SIZE = 400
+_WIDE, _FINE = 1.0, 1500  # margin, in ranges, and points of the grid that distributions are compared on
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,17 @@ class Density:
 
     `grid[d]` are points along feature d, in data units; `map[d]`, `vi[d]` and `nuts[d]` the marginal densities there,
     and `nuts_band[d]` the pointwise central 89 % band of the density under the posterior. Dictionaries have the keys
-    ``"vi"`` and ``"nuts"``; Hellinger distances lie in [0, 1].
+    ``"vi"`` and ``"nuts"``. Hellinger distances lie in [0, 1]; `kl` is the divergence of the predictive from the
+    plug-in in nats, what a row from the one costs on average if it is described by the other; `wasserstein` is that
+    of each feature's marginals, (D,), in sds of the data. Each has its Monte Carlo standard error.
     """
 
     hellinger: dict[str, float]
     hellinger_mcse: dict[str, float]
+    kl: dict[str, float]
+    kl_mcse: dict[str, float]
+    wasserstein: dict[str, Float[np.ndarray, " D"]]
+    wasserstein_mcse: dict[str, Float[np.ndarray, " D"]]
     grid: Float[np.ndarray, "D G"]
     map: Float[np.ndarray, "D G"]
     vi: Float[np.ndarray, "D G"]
@@ -45,12 +52,20 @@ def density(
     key: Key[Array, ""],
 ) -> Density:
     """Compare the density of `plug_in` parameters with the predictives of draws (one leading axis)."""
-    distances = {name: hellinger(model, plug_in, draws, key) for name, draws in (("vi", vi), ("nuts", nuts))}
+    both = {"vi": vi, "nuts": nuts}
+    near = {name: hellinger(model, plug_in, draws, key) for name, draws in both.items()}
+    costs = {name: kl_divergence(model, plug_in, draws, key) for name, draws in both.items()}
+    wide, sds = jnp.asarray(grids(values, _WIDE, _FINE)), values.std(axis=0)
+    moved = {name: wasserstein(model, plug_in, draws, wide) for name, draws in both.items()}
     grid = jnp.asarray(grids(values))
     (vi_curve, _), (nuts_curve, band) = (predictive_curves(model, draws, grid) for draws in (vi, nuts))
     return Density(
-        {name: float(distance) for name, (distance, _) in distances.items()},
-        {name: float(error) for name, (_, error) in distances.items()},
+        {name: float(value) for name, (value, _) in near.items()},
+        {name: float(error) for name, (_, error) in near.items()},
+        {name: float(value) for name, (value, _) in costs.items()},
+        {name: float(error) for name, (_, error) in costs.items()},
+        {name: np.asarray(value) / sds for name, (value, _) in moved.items()},
+        {name: np.asarray(error) / sds for name, (_, error) in moved.items()},
         np.asarray(grid),
         np.asarray(plug_in_curves(model, plug_in, grid)),
         np.asarray(vi_curve),
@@ -75,32 +90,62 @@ def hellinger(
     H² = 1 − ∫√(p q) = 1 − E_m[√(p q) / m] with m = (p + q)/2, whose integrand lies in [0, 1], so that the error is
     bounded by 1/(2√n) whatever the dimension.
     """
-    key_p, key_q = jax.random.split(key)
-    num_draws = draws.weights.shape[0]
-    per_draw = max(1, _NUM_POINTS // 2 // num_draws)
-    from_q = jax.vmap(lambda d, k: model.sample(d, k, per_draw)[0])(draws, jax.random.split(key_q, num_draws))
-    from_q = from_q.reshape(num_draws * per_draw, -1)
-    from_p, _ = model.sample(plug_in, key_p, from_q.shape[0])
-
-    def affinity(x):
-        """√(p q) / m at each point."""
-        log_p = model.log_prob(plug_in, x)
-        log_each = jax.lax.map(lambda d: model.log_prob(d, x), draws, batch_size=8)
-        log_q = jax.nn.logsumexp(log_each, axis=0) - jnp.log(num_draws)
-        return jnp.exp(0.5 * (log_p + log_q) - jnp.logaddexp(log_p, log_q) + jnp.log(2.0))
-
-    values = jnp.stack([affinity(from_p), affinity(from_q)])  # stratified: half the points from each density
+    log_p, log_q = _at_points(model, plug_in, draws, key)
+    values = jnp.exp(0.5 * (log_p + log_q) - jnp.logaddexp(log_p, log_q) + jnp.log(2.0))
     squared = jnp.maximum(1.0 - jnp.mean(values), 0.0)
     error = jnp.sqrt(jnp.sum(jnp.var(values, axis=1)) / values.shape[1]) / 2
     distance = jnp.sqrt(squared)
     return distance, error / jnp.maximum(2 * distance, jnp.sqrt(error) + jnp.finfo(error.dtype).tiny)
 
 
-def grids(values: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "D G"]:
-    """For each feature, points from a little below its least value to a little above its largest."""
+@eqx.filter_jit
+def kl_divergence(
+    model: Mixture, plug_in: AbstractParams, draws: AbstractParams, key: Key[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Kullback–Leibler divergence ∫ q log(q/p) of the predictive q from a plug-in density p, with its error; nats."""
+    log_p, log_q = _at_points(model, plug_in, draws, key)
+    values = (log_q - log_p)[1]
+    return jnp.mean(values), jnp.std(values) / jnp.sqrt(len(values))
+
+
+def _at_points(
+    model: Mixture, plug_in: AbstractParams, draws: AbstractParams, key: Key[Array, ""]
+) -> tuple[Float[Array, "2 n"], Float[Array, "2 n"]]:
+    """Log densities of the plug-in and of the predictive, at points from the one and points from the other."""
+    key_p, key_q = jax.random.split(key)
+    num_draws = draws.weights.shape[0]
+    per_draw = max(1, _NUM_POINTS // 2 // num_draws)
+    from_q = jax.vmap(lambda d, k: model.sample(d, k, per_draw)[0])(draws, jax.random.split(key_q, num_draws))
+    from_q = from_q.reshape(num_draws * per_draw, -1)
+    from_p, _ = model.sample(plug_in, key_p, from_q.shape[0])
+    x = jnp.concatenate([from_p, from_q])
+    log_each = jax.lax.map(lambda d: model.log_prob(d, x), draws, batch_size=8)
+    log_q = jax.nn.logsumexp(log_each, axis=0) - jnp.log(num_draws)
+    return model.log_prob(plug_in, x).reshape(2, -1), log_q.reshape(2, -1)
+
+
+@eqx.filter_jit
+def wasserstein(
+    model: Mixture, plug_in: AbstractParams, draws: AbstractParams, grid: Float[Array, "D G"]
+) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
+    """First Wasserstein distance of each feature's marginals, ∫|F − G| over the grid, with the error of the draws."""
+    step = jnp.diff(grid, axis=1)
+
+    def distribution(params):
+        densities = jnp.stack([model.family.marginal_densities(params, d, points) for d, points in enumerate(grid)])
+        return jnp.cumsum((densities[:, 1:] + densities[:, :-1]) / 2 * step, axis=1)
+
+    each = jax.lax.map(distribution, draws, batch_size=8)  # (S, D, G − 1)
+    gap = jnp.mean(each, axis=0) - distribution(plug_in)
+    turned = jnp.einsum("sdg,dg->sd", each, jnp.sign(gap) * step)
+    return jnp.sum(jnp.abs(gap) * step, axis=1), jnp.std(turned, axis=0) / jnp.sqrt(each.shape[0])
+
+
+def grids(values: Float[np.ndarray, "N D"], beyond: float = 0.12, size: int = _GRID_SIZE) -> Float[np.ndarray, "D G"]:
+    """For each feature, points from below its least value to above its largest, by a share of its range."""
     low, high = values.min(axis=0), values.max(axis=0)
-    margin = 0.12 * (high - low)
-    return np.linspace(low - margin, high + margin, _GRID_SIZE).T
+    margin = beyond * (high - low)
+    return np.linspace(low - margin, high + margin, size).T
 
 
 @eqx.filter_jit

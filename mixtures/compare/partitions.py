@@ -6,13 +6,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 from scipy.special import comb
 
 from mixtures._kernel import Rows
-from mixtures.bayes.partitions import variation_of_information
+from mixtures.bayes.partitions import allocations, binder_loss, search, similarities, variation_of_information
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
+
+_MOST_ROWS = 400  # rows whose partitions are searched among
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,83 @@ class Clustering:
     ari: dict[str, float]
     variation_of_information: dict[str, float]  # nats
     total_variation: dict[str, float]  # mean over rows
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the MAP fit's partition lies among those of a posterior; no label enters.
+
+    `expected_vi` (nats) and `expected_binder` (share of pairs) are its mean distances from the posterior's partitions,
+    with their Monte Carlo errors; `least_vi` that of the best partition found. It lies `distance` from that one, whose
+    ball of `level` has the given `radius`; `beyond` is the share of the posterior's partitions at least as far out.
+    `similarity_gap` is the mean difference, over pairs of rows, of being together by its responsibilities and by the
+    posterior. All from `num_rows` rows, which are a random sample where there are more.
+    """
+
+    expected_vi: float
+    expected_vi_mcse: float
+    expected_binder: float
+    expected_binder_mcse: float
+    least_vi: float
+    distance: float
+    radius: float
+    level: float
+    beyond: float
+    similarity_gap: float
+    num_rows: int
+
+    @property
+    def inside(self) -> bool:
+        """Whether it lies in the credible ball."""
+        return self.distance <= self.radius
+
+    @property
+    def reason(self) -> str:
+        """The same in words."""
+        where = "inside" if self.inside else "outside"
+        return (
+            f"EM's partition lies {where} the {self.level:.0%} credible ball of the posterior's partitions: "
+            f"{self.beyond:.0%} of them are as far out or farther."
+        )
+
+
+def place(
+    model: Mixture,
+    values: Float[np.ndarray, "N D"],
+    plug_in: AbstractParams,
+    draws: AbstractParams,
+    key: Key[Array, ""],
+    level: float = 0.95,
+) -> Place:
+    """Where the partition of `plug_in` parameters lies among those of draws (one leading axis)."""
+    key_rows, key_labels = jax.random.split(key)
+    chosen = np.arange(len(values))
+    if len(values) > _MOST_ROWS:
+        chosen = np.sort(np.asarray(jax.random.choice(key_rows, len(values), (_MOST_ROWS,), replace=False)))
+    rows = model.prepare(jnp.asarray(values)[chosen])
+    own = np.asarray(model.responsibilities(plug_in, rows))
+    partition = own.argmax(axis=1)
+    drawn = np.asarray(allocations(model, rows, draws, key_labels))
+    similar = np.array(similarities(model, rows, draws))
+    np.fill_diagonal(similar, 1.0)
+    best = search(drawn, similar, "vi", level)
+    far = variation_of_information(best.labels, drawn)
+    distance = float(variation_of_information(best.labels, partition[None])[0])
+    vi, binder = variation_of_information(partition, drawn), binder_loss(partition, drawn)
+    pairs = np.triu_indices(len(chosen), 1)
+    return Place(
+        float(vi.mean()),
+        float(vi.std() / np.sqrt(len(vi))),
+        float(binder.mean()),
+        float(binder.std() / np.sqrt(len(binder))),
+        best.expected_loss,
+        distance,
+        best.radius,
+        level,
+        float((far >= distance - 1e-12).mean()),
+        float(np.abs((own @ own.T)[pairs] - similar[pairs]).mean()),
+        len(chosen),
+    )
 
 
 def clustering(

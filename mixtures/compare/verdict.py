@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mixtures.bayes.diagnostics import MAX_RHAT
+from mixtures.bayes.diagnostics import MAX_KHAT, MAX_RHAT
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
-from mixtures.bayes.vi import MAX_KHAT, VIInfo
+from mixtures.bayes.vi import VIInfo
 from mixtures.compare.agreement import AgreementRow
 from mixtures.compare.densities import Density
 from mixtures.compare.partitions import Clustering

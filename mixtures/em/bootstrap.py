@@ -30,7 +30,7 @@ from mixtures.labels import relabel
 from mixtures.model import Mixture
 
 KINDS = ("nonparametric", "weighted", "parametric")
-_MOST_FAILED = 0.05  # share of replicates without an interior maximum, above which the rest is a biased sample
+MOST_FAILED = 0.05  # share of replicates without an interior maximum, above which the rest is a biased sample
 
 
 class Bootstrap(eqx.Module):
@@ -52,7 +52,7 @@ class Bootstrap(eqx.Module):
     @property
     def refused(self) -> bool:
         """Whether too many replicates failed for the others to stand for all."""
-        return self.failed > _MOST_FAILED * self.status.shape[0]
+        return self.failed > MOST_FAILED * self.status.shape[0]
 
     @property
     def reason(self) -> str:
@@ -155,12 +155,13 @@ def bootstrap(
     settings = as_tolerance("atol", atol, data.dtype), jnp.int32(check_count("max_steps", max_steps))
     rows = target.prepare(data, race.lanes(len(data), model, num_replicates), weights, labels)
     num_drawn = max(1, round(float(jnp.sum(rows.weights))))
-    params, status = _replicates(target, fit.params, rows, key, kind, num_replicates, num_drawn, *settings)
+    params, status = replicates(target, fit.params, rows, key, kind, num_replicates, num_drawn, *settings)
     return Bootstrap(params, status, model, kind)
 
 
 @eqx.filter_jit
-def _replicates(model, params, rows: Rows, key, kind: str, num_replicates: int, num_drawn: int, atol, limit):
+def replicates(model, params, rows: Rows, key, kind: str, num_replicates: int, num_drawn: int, atol, limit):
+    """Parameters (B, …) of the fit repeated from `params`, NaN where it failed, and how each ended."""
     resample = {"nonparametric": _drawn_again, "weighted": _weighted, "parametric": _simulated}[kind]
 
     def one(key):

@@ -58,6 +58,10 @@ class Conjugate(AbstractPrior):
         least = self.mean.shape[0] - 1
         if not is_traced(self.dof) and not np.all(np.asarray(self.dof) > least):
             raise ValueError(f"dof must exceed D − 1 = {least}, got {self.dof}.")
+        if self.scale.ndim < 2:
+            check_positive("scale", self.scale)
+        elif not is_traced(self.scale) and not np.all(np.linalg.eigvalsh(np.asarray(self.scale)) > 0):
+            raise ValueError("scale must be a positive definite matrix; it is not.")
 
     def sites(self, layout: Layout) -> Sites:
         """Dirichlet weights, inverse-Wishart (or inverse-gamma) covariances, and means given the covariances."""

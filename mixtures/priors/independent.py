@@ -1,9 +1,11 @@
 """Independent priors from any NumPyro distributions."""
 
+import numpy as np
 import numpyro.distributions as dist
 
+from mixtures._checks import is_traced
 from mixtures._distributions import ScaleCorrelation, Squared
-from mixtures.priors.base import AbstractPrior, Layout, Sites
+from mixtures.priors.base import AbstractPrior, Layout, Sites, Slot
 from mixtures.priors.parts import check_distribution, describe_distribution, expand
 
 
@@ -65,12 +67,24 @@ class Independent(AbstractPrior):
                 f"weights must be a distribution over {num_weights[0]} weights, "
                 f"got event shape {self.weights.event_shape}."
             )
-        spread = self._covariances(slot.support, slot.shape, num_features)
-        means = _for_each(self.mean, (num_components, num_features), num_features, "mean")
+        self._check_symmetry(num_components)
+        spread = self._covariances(slot, num_features)
+        means = _for_each(self.mean, (num_components, num_features), (num_features,), "mean")
         return {"weights": lambda _: self.weights, "covariances": lambda _: spread, "means": lambda _: means}
 
-    def _covariances(self, support, shape, num_features):
-        matrix = support.event_dim == 2
+    def _check_symmetry(self, num_components: int) -> None:
+        """Refuse Dirichlet weights that favour one component over another; noise, which comes last, may differ."""
+        if not isinstance(self.weights, dist.Dirichlet) or is_traced(self.weights):
+            return
+        found = np.asarray(self.weights.concentration)[:num_components]
+        if np.ptp(found) > 0:
+            raise ValueError(
+                f"weights must have one concentration for all components, got {found.tolist()}: components must be "
+                "exchangeable; hold what is known of them with with_fixed."
+            )
+
+    def _covariances(self, slot: Slot, num_features: int) -> dist.Distribution:
+        matrix, shape = slot.support.event_dim == 2, slot.shape
         if self.covariance is not None:
             if matrix and self.covariance.event_shape != (num_features, num_features):
                 raise ValueError(
@@ -80,7 +94,7 @@ class Independent(AbstractPrior):
             return (
                 expand(self.covariance, shape)
                 if matrix
-                else _for_each(self.covariance, shape, num_features, "covariance")
+                else _for_each(self.covariance, shape, slot.block, "covariance")
             )
         assert self.scale is not None
         if self.correlation is not None and (not matrix or self.correlation.event_shape != (num_features,) * 2):
@@ -89,9 +103,9 @@ class Independent(AbstractPrior):
                 f"shape {self.correlation.event_shape} for {num_features} features."
             )
         if not matrix:
-            return _for_each(Squared(self.scale), shape, num_features, "scale")
+            return _for_each(Squared(self.scale), shape, slot.block, "scale")
         correlation = self.correlation if self.correlation is not None else dist.LKJ(num_features)
-        scales = _for_each(self.scale, (num_features,), num_features, "scale")
+        scales = _for_each(self.scale, (num_features,), (num_features,), "scale")
         return expand(ScaleCorrelation(scales, correlation), shape)
 
     def describe(self) -> dict[str, object]:
@@ -100,12 +114,13 @@ class Independent(AbstractPrior):
         return {"name": "independent", **{k: describe_distribution(d) for k, d in given.items() if d is not None}}
 
 
-def _for_each(one: dist.Distribution, shape: tuple[int, ...], num_features: int, name: str) -> dist.Distribution:
-    """Spread a scalar, (D,)-batched or (D,)-event distribution over all entries of `shape`."""
-    allowed = {(): ((), (num_features,)), (num_features,): ((),)}
+def _for_each(one: dist.Distribution, shape: tuple[int, ...], block: tuple[int, ...], name: str) -> dist.Distribution:
+    """Spread a scalar distribution, or one over a component's own `block`, over all entries of `shape`."""
+    whole = block if block not in ((), (1,)) else (1,)  # of a single entry, with an axis or without
+    allowed = {(): ((), whole), block: ((),)}
     if one.batch_shape not in allowed.get(one.event_shape, ()):
         raise ValueError(
-            f"{name} must be one distribution for all components, of shape () or ({num_features},); got batch shape "
+            f"{name} must be one distribution for all components, of shape () or {whole}; got batch shape "
             f"{one.batch_shape} and event shape {one.event_shape}. Components must be exchangeable."
         )
     return expand(one, shape)

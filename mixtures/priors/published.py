@@ -57,7 +57,7 @@ def raftery(x: Real[ArrayLike, "N *D"], num_components: int) -> Independent:
 
     μ_k ~ N(ȳ, R²/2.6), σ²_k ~ inverse-gamma(1.28, 0.36 s²), weights ~ Dirichlet(1), after Frühwirth-Schnatter (2006,
     section 6.2.2); BayesMix's ``priorsRaftery`` has 1.28 s² in the place of 0.36 s². For one feature, or for diagonal
-    and spherical covariances.
+    covariances.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ def test_the_known_posterior_of_one_component():
         4 * found.mcse["covariances"].item()
     ), "the approximation itself is off, else this shows nothing"
     assert found.weights.sum() == pytest.approx(1.0)
-    drawn = found.resample(vi, KEY, 4000)
+    drawn = found.resample(KEY, 4000)
     mean, sd = known_moments(model, x)["means"]
     assert abs(float(drawn.means.mean()) - mean) < 4 * sd * np.sqrt(1 / 4000 + 1 / found.ess)
 
@@ -35,7 +35,7 @@ def test_useless_weights_are_refused(series):
     assert all(np.isnan(v).all() for v in (*found.mean.values(), *found.sd.values(), *found.mcse.values()))
     assert "too far from the posterior to be corrected" in found.reason
     with pytest.raises(ValueError, match="resample needs weights to rely on"):
-        found.resample(vi, KEY, 10)
+        found.resample(KEY, 10)
 
 
 def test_draws_that_were_resampled_are_refused(series):

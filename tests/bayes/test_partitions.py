@@ -78,13 +78,14 @@ def test_plain_groups_are_found():
     assert found.num_clusters == 3
 
 
-def test_bad_arguments(posterior):
+def test_bad_arguments(posterior, monkeypatch):
     with pytest.raises(ValueError, match="loss must be one of 'vi', 'binder'"):
         mx.point_partition(posterior, X, key=KEY, loss="rand")
     with pytest.raises(ValueError, match="posterior must be draws from an engine"):
         mx.similarity(3, X)
-    with pytest.raises(ValueError, match="x must have at most 5000 rows"):
-        mx.similarity(posterior, np.arange(5001.0))
+    monkeypatch.setattr(partitions, "_MOST_ROWS", 3)
+    with pytest.raises(ValueError, match=f"x must have at most 3 rows for all pairs to be held; got {len(X)}"):
+        mx.similarity(posterior, X)
     with pytest.raises(ValueError, match="num_partitions must be a whole number"):
         mx.draw_partitions(posterior, X, key=KEY, num_partitions=0)
 

@@ -1,6 +1,7 @@
 """NUTS and VI as their users see them: right answers, honest statuses, complete trees."""
 
 import arviz as az
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -158,3 +159,35 @@ def test_same_key_same_draws_and_progress(single):
     b = mx.fit_nuts(*single, key=KEY, **settings)
     np.testing.assert_array_equal(a.params.means, b.params.means)
     assert heard == [(150, 300), (300, 300)]
+
+
+def test_a_draw_without_density_is_never_converged(single):
+    model, x = single
+    posterior = mx.fit_gibbs(model, x, key=KEY, num_warmup=50, num_samples=500)
+    assert posterior.status is Status.CONVERGED
+    broken = eqx.tree_at(lambda p: p.log_joint, posterior, posterior.log_joint.at[1, 7].set(-jnp.inf))
+    assert broken.status is Status.NON_FINITE
+
+
+def test_modes_of_equal_height_are_seen():
+    """Chains that sit in mirror images of each other have one distribution of densities, and another of places."""
+    x = np.array([-3.0, -1.0, 1.0, 3.0])
+    model = mx.Mixture(mx.Gaussian(), 1, mx.priors.Conjugate([0.0], [[1.0]], dof=50.0, shrinkage=1.0))
+    posterior = mx.fit_gibbs(model, x, key=KEY, num_warmup=50, num_samples=500, num_chains=2)
+    moved = posterior.params.means + jnp.array([-5.0, 5.0])[:, None, None, None]
+    apart = eqx.tree_at(lambda p: p.params.means, posterior, moved)
+    assert posterior.status is Status.CONVERGED
+    assert apart.status is Status.NOT_CONVERGED
+
+
+def test_relabelled_draws_keep_their_first_labels():
+    x = np.concatenate([np.random.default_rng(2).normal(m, 1.0, 20) for m in (0.0, 1.5)])
+    posterior = mx.fit_gibbs(mx.Mixture.for_data(x, 2), x, key=KEY, num_warmup=50, num_samples=100, num_chains=2)
+    other = posterior.relabelled(x, "ecr")
+
+    def first(p):
+        back = np.argsort(np.asarray(p.relabelling.permutations), axis=-1)
+        return np.take_along_axis(np.asarray(p.params.means)[..., 0], back, axis=-1)
+
+    assert np.any(other.relabelling.permutations != posterior.relabelling.permutations)
+    np.testing.assert_array_equal(first(other), first(posterior))

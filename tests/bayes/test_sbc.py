@@ -69,5 +69,9 @@ def test_p_values_are_uniform_for_uniform_ranks():
 def test_what_is_no_engine_is_refused(explicit):
     with pytest.raises(ValueError, match="fit must be an engine such as"):
         study(explicit, "nuts")
+    with pytest.raises(ValueError, match="num_draws must be at most the draws of fit, 40; got 49"):
+        study(explicit, partial(mx.fit_nuts, num_warmup=10, num_samples=10))
+    with pytest.raises(ValueError, match="has fixed parameters"):
+        study(explicit.with_fixed(weights=[0.5, 0.5]), mx.fit_nuts)
     with pytest.raises(ValueError, match="proper prior"):
         study(mx.Mixture(mx.Gaussian(), 2), mx.fit_nuts)

@@ -8,6 +8,7 @@ import pytest
 from scipy.special import gammaln
 
 import mixtures as mx
+from mixtures.bayes import smc as module
 from mixtures.datasets import load
 from tests.bayes.test_telescope import cluster
 
@@ -116,3 +117,11 @@ def test_inside_a_transformation():
         return mx.fit_smc(mx.Mixture.for_data(x, 1), x, key=key, num_particles=200, num_runs=2).info.log_evidences
 
     np.testing.assert_allclose(jax.jit(study)(x, KEY), study(x, KEY), rtol=1e-6)
+
+
+def test_a_run_cut_short_is_not_converged(series, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_STAGES", 2)
+    jax.clear_caches()
+    found = mx.fit_smc(mx.Mixture.for_data(series, 1), series, key=KEY, num_particles=100, num_runs=1)
+    assert found.status is mx.Status.NOT_CONVERGED
+    assert found.reason.startswith("A run stopped at power 0.")

@@ -71,7 +71,7 @@ def draws_around(model, info, mean, sd, chains):
         jnp.full((*shape, 1, 1, 1), 4.0) + z[..., None, None, None],
         "full",
     )
-    labels = Relabelling(jnp.zeros((*shape, 1), int), jnp.zeros(()), jnp.zeros(()))
+    labels = Relabelling(jnp.zeros((*shape, 1), int), jnp.zeros(()))
     return Posterior(params, jnp.asarray(z), jnp.asarray(z), labels, info, model)
 
 

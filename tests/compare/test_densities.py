@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm
 
 import mixtures as mx
-from mixtures.compare.densities import hellinger, plug_in_curves, predictive_curves
+from mixtures.compare.densities import hellinger, kl_divergence, plug_in_curves, predictive_curves, wasserstein
 from tests.models import gaussian
 
 
@@ -72,3 +72,25 @@ def test_marginal_curves_are_densities_and_average_the_draws():
     means, bands = predictive_curves(model, stack(params, shifted), grid)
     np.testing.assert_allclose(means, (curves + plug_in_curves(model, shifted, grid)) / 2, rtol=1e-9)
     assert bool((bands[:, 0] <= means + 1e-12).all() and (bands[:, 1] >= means - 1e-12).all())
+
+
+@pytest.mark.parametrize(("shift", "sd"), [(0.5, 1.0), (1.0, 1.5)])
+def test_divergence_of_two_normals(shift, sd):
+    """KL(N(δ, τ²) ‖ N(0, 1)) = (τ² + δ² − 1)/2 − log τ."""
+    exact = (sd**2 + shift**2 - 1) / 2 - np.log(sd)
+    found, error = kl_divergence(MODEL, normal(0.0, 1.0), stack(normal(shift, sd)), KEY)
+    assert error < 0.1
+    assert abs(found - exact) < 4 * error
+
+
+def test_wasserstein_distance_of_normals():
+    """A shift by δ moves all mass by δ; a change of scale moves it by |τ − 1| E|z|. The error is that of the draws."""
+    grid = jnp.linspace(-15.0, 15.0, 4001)[None]
+    shifted, _ = wasserstein(MODEL, normal(0.0, 1.0), stack(normal(0.7, 1.0)), grid)
+    assert shifted.item() == pytest.approx(0.7, abs=1e-4)
+    wider, _ = wasserstein(MODEL, normal(0.0, 1.0), stack(normal(0.0, 1.6)), grid)
+    assert wider.item() == pytest.approx(0.6 * np.sqrt(2 / np.pi), abs=1e-4)
+    draws = stack(*(normal(2.0 + z, 1.0) for z in (-0.3, 0.1, 0.5, -0.3)))
+    mean, error = wasserstein(MODEL, normal(0.0, 1.0), draws, grid)
+    assert mean.item() == pytest.approx(2.0, abs=1e-3)
+    assert error.item() == pytest.approx(np.std([-0.3, 0.1, 0.5, -0.3]) / 2, abs=1e-3)

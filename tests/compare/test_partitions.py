@@ -1,12 +1,16 @@
 """Partition indices against scikit-learn and their own identities."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import entropy
 from sklearn.metrics import adjusted_rand_score, mutual_info_score
 
+import mixtures as mx
 from mixtures.bayes.partitions import variation_of_information
-from mixtures.compare.partitions import adjusted_rand_index, total_variation
+from mixtures.compare import partitions
+from mixtures.compare.partitions import adjusted_rand_index, place, total_variation
 
 RNG = np.random.default_rng(0)
 PAIRS = [(RNG.integers(0, a, 60), RNG.integers(0, b, 60)) for a, b in ((2, 2), (3, 5), (1, 4), (60, 2))]
@@ -37,3 +41,52 @@ def test_total_variation_of_opposites_and_equals():
     p = np.array([[1.0, 0.0], [0.2, 0.8]])
     assert total_variation(p, p) == 0.0
     assert total_variation(p, p[:, ::-1]) == pytest.approx((1.0 + 0.6) / 2)
+
+
+def two_groups(gap):
+    """A model, forty rows of two groups, the fit, and itself as draws whose labels are exchanged in turn."""
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(0.0, 1.0, 20), rng.normal(gap, 1.0, 20)])[:, None]
+    model = mx.Mixture.for_data(x, 2)
+    params = mx.fit_em(model, x, key=jax.random.key(0), num_starts=8).params
+    swapped = model.family.permute(params, jnp.array([1, 0]))
+    draws = jax.tree.map(lambda a, b: jnp.stack([a, b] * 100), params, swapped)
+    return model, x, params, draws
+
+
+def test_a_certain_partition_lies_at_the_centre():
+    """Groups far apart are one partition under every draw, whatever its labels are called."""
+    model, x, params, draws = two_groups(30.0)
+    found = place(model, x, params, draws, jax.random.key(1))
+    assert (found.expected_vi, found.expected_binder, found.distance) == pytest.approx((0.0, 0.0, 0.0), abs=1e-12)
+    assert found.inside
+    assert found.beyond == 1.0
+    assert found.similarity_gap == pytest.approx(0.0, abs=1e-12)
+    assert found.reason.startswith("EM's partition lies inside the 95% credible ball")
+
+
+def test_a_partition_of_something_else_lies_outside(monkeypatch):
+    model, x, params, draws = two_groups(30.0)
+    other = mx.Mixture.for_data(x, 2).family.place(params, params.means + jnp.array([[40.0], [40.0]]), jnp.ones(2))
+    found = place(model, x, other, draws, jax.random.key(1))
+    # All rows in one group: the variation of information from two halves is log 2, and half the pairs differ.
+    assert found.expected_vi == pytest.approx(np.log(2))
+    assert found.expected_binder == pytest.approx(2 * 20 * 20 / (40 * 39))
+    assert not found.inside
+    monkeypatch.setattr(partitions, "_MOST_ROWS", 30)
+    assert place(model, x, other, draws, jax.random.key(1)).num_rows == 30
+
+
+def test_uncertain_rows_are_expected_to_move():
+    """Expected Binder loss of a partition of independent rows: Σ over pairs of what the probabilities say."""
+    model, x, params, draws = two_groups(3.0)
+    found = place(model, x, params, draws, jax.random.key(2))
+    r = np.asarray(model.responsibilities(params, x))
+    together, label = r @ r.T, r.argmax(axis=1)
+    same = label[:, None] == label
+    pairs = np.triu_indices(len(x), 1)
+    expected = np.where(same, 1 - together, together)[pairs].mean()
+    assert expected > 0.01, "else nothing is uncertain"
+    assert abs(found.expected_binder - expected) < 4 * found.expected_binder_mcse
+    assert found.least_vi <= found.expected_vi + 4 * found.expected_vi_mcse
+    assert found.similarity_gap == pytest.approx(0.0, abs=1e-9)

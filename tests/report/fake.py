@@ -111,7 +111,9 @@ def posterior(model, data: Data, params, chains: int) -> Posterior:
     log_likelihood, log_joint = (
         jax.jit(jax.vmap(jax.vmap(lambda p, f=f: f(p, rows))))(draws) for f in (model.log_likelihood, model.log_joint)
     )
-    relabelling = Relabelling(jnp.zeros((*shape, model.num_components), int), jnp.array(0.31), jnp.array(0.004))
+    order, later = jnp.arange(model.num_components), jnp.arange(DRAWS)[:, None] >= 0.31 * DRAWS
+    permutations = jnp.broadcast_to(jnp.where(later, order, order[::-1]), (*shape, model.num_components))
+    relabelling = Relabelling(permutations, jnp.array(0.004))
     zeros = jnp.zeros(shape)
     info = NUTSInfo(zeros > 0, jnp.full(shape, 7), zeros + 0.85, -log_joint, jnp.full(chains, 0.4))
     if chains == 1:

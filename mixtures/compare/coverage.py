@@ -1,0 +1,122 @@
+"""What intervals covered in a simulation, by method and quantity, and how to say it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import stats
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+_SURPRISING = 0.001  # probability of a coverage so far from nominal, below which it is said
+
+
+class CalibrationRow(NamedTuple):
+    """How one method did on one quantity.
+
+    `coverage` is the share of intervals that hold the truth, with its binomial standard error, over the `intervals`
+    data sets that have one; `trusted` the same over those where the method itself raises no doubt. `width` is the
+    median width of an interval; `bias` the median of estimate − truth.
+    """
+
+    method: str
+    quantity: str
+    coverage: float
+    error: float
+    intervals: int
+    trusted: float
+    trusted_intervals: int
+    width: float
+    bias: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Estimates and intervals of every method for every data set simulated, with the truth; NaN where there is none.
+
+    Arrays are (M, Q), data sets by quantities, the first `num_label_free` of which do not depend on labels. Components
+    are matched to those of the truth. `trusted[method]` (M,) says where the method raises no doubt: standard errors
+    are not refused, Pareto k-hat is at most 0.7, chains converged.
+    """
+
+    quantities: tuple[str, ...]
+    num_label_free: int
+    truth: Float[np.ndarray, "M Q"]
+    estimates: dict[str, Float[np.ndarray, "M Q"]]
+    lows: dict[str, Float[np.ndarray, "M Q"]]
+    highs: dict[str, Float[np.ndarray, "M Q"]]
+    trusted: dict[str, Bool[np.ndarray, " M"]]
+    level: float
+    num_rows: int
+    from_prior: bool
+
+    def rows(self) -> list[CalibrationRow]:
+        """Coverage, width and bias of each method on each quantity."""
+        return [self._row(method, i) for method in self.estimates for i in range(len(self.quantities))]
+
+    def to_frame(self) -> "DataFrame":
+        """The same as a table."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())
+
+    def failed(self, method: str) -> float:
+        """Share of data sets for which a method gave no interval."""
+        return float(np.isnan(self.lows[method]).any(axis=1).mean())
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the intervals of each method cover, in words."""
+        total = len(self.truth)
+        told = []
+        for method in self.estimates:
+            rows = [row for row in self.rows() if row.method == method and row.intervals]
+            if not rows:
+                told.append(f"{method}: no interval for any of {total} data sets.")
+                continue
+            worst = min(rows, key=lambda row: row.coverage)
+            off = [row for row in rows if self._is_off(row)]
+            verdict = f"{len(off)} of {len(rows)} quantities are off nominal" if off else "nominal for all quantities"
+            doubted = 1 - float(self.trusted[method].mean())
+            doubt = f"; it raises doubts itself for {doubted:.0%} of data sets" if doubted > 0 else ""
+            told.append(
+                f"{method}: intervals called {self.level:.0%} cover {np.mean([r.coverage for r in rows]):.1%} on "
+                f"average, at worst {worst.coverage:.1%} ± {worst.error:.1%} ({worst.quantity}); {verdict}{doubt}."
+            )
+        return told
+
+    def _row(self, method: str, i: int) -> CalibrationRow:
+        low, high, truth = self.lows[method][:, i], self.highs[method][:, i], self.truth[:, i]
+        found, trusted = ~np.isnan(low), self.trusted[method]
+        held = (low <= truth) & (truth <= high)
+        coverage, error = _share(held[found])
+        return CalibrationRow(
+            method,
+            self.quantities[i],
+            coverage,
+            error,
+            int(found.sum()),
+            _share(held[found & trusted])[0],
+            int((found & trusted).sum()),
+            _median(high[found], low[found]),
+            _median(self.estimates[method][found, i], truth[found]),
+        )
+
+    def _is_off(self, row: CalibrationRow) -> bool:
+        test = stats.binomtest(round(row.coverage * row.intervals), row.intervals, self.level)
+        return bool(test.pvalue < _SURPRISING)
+
+
+def _share(held: Bool[np.ndarray, " n"]) -> tuple[float, float]:
+    if not len(held):
+        return float("nan"), float("nan")
+    share = float(held.mean())
+    return share, float(np.sqrt(share * (1 - share) / len(held)))
+
+
+def _median(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float:
+    """Of the differences that exist: those of infinite ends do not."""
+    ends = np.isfinite(one) & np.isfinite(other)
+    return float(np.median((one - other)[ends])) if ends.any() else float("nan")

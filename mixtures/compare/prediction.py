@@ -1,0 +1,86 @@
+"""Fair prediction: EM's cross-validated density of every row against the posterior's leave-one-out density."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Key, Real
+
+from mixtures._checks import as_rows
+from mixtures.bayes.loo import Loo, loo
+from mixtures.bayes.posterior import Posterior
+from mixtures.em.cross_validation import CrossValidation, cross_validate
+from mixtures.em.fit import EMFit
+from mixtures.model import Mixture
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Log density of rows that were not fitted, in nats: `em` by cross-validation, `posterior` by PSIS-LOO.
+
+    In-sample likelihoods appear nowhere. EM sees a tenth fewer rows of each fold than the posterior does, which costs
+    it about 5 % of the number of parameters, in nats.
+    """
+
+    em: CrossValidation
+    posterior: Loo
+
+    @property
+    def pointwise(self) -> Float[np.ndarray, " M"]:
+        """EM's score minus the posterior's, for each row that has both."""
+        return np.asarray(self.em.log_density)[self.posterior.rows] - self.posterior.pointwise
+
+    @property
+    def difference(self) -> float:
+        """EM's score minus the posterior's, summed over all rows, in nats; NaN where a fold failed."""
+        return float("nan") if self.em.failed else self.posterior.num_rows * float(self.pointwise.mean())
+
+    @property
+    def standard_error(self) -> float:
+        """Of `difference`, from the rows' own differences."""
+        if self.em.failed:
+            return float("nan")
+        return self.posterior.num_rows * float(self.pointwise.std(ddof=1)) / np.sqrt(len(self.pointwise))
+
+    @property
+    def reason(self) -> str:
+        """Which predicts better, in words, and what speaks against relying on it."""
+        if self.em.failed:
+            return f"EM's prediction could not be measured: {self.em.reason}"
+        gap, error = self.difference, self.standard_error
+        better = "EM" if gap > 0 else "the posterior"
+        clear = abs(gap) > 2 * error
+        verdict = f"{better} predicts new rows better" if clear else "neither predicts new rows clearly better"
+        told = f"On rows left out {verdict}: EM minus posterior {gap:+.2f} ± {error:.2f} nats."
+        doubts = [words for words in (self.em.reason, self.posterior.doubt) if words]
+        return " ".join([told, *doubts])
+
+
+def predict_fairly(
+    model: Mixture, x: Real[ArrayLike, "N *D"], fit: EMFit, posterior: Posterior, *, key: Key[Array, ""]
+) -> Prediction:
+    """Compare how EM and a posterior predict rows they have not seen.
+
+    Parameters
+    ----------
+    model
+        The mixture that was fitted.
+    x
+        The data that were fitted, (N,) or (N, D).
+    fit
+        The fit, from `fit_em`; repeated without each of ten folds, by its objective.
+    posterior
+        Draws from `fit_nuts`, `fit_gibbs` or `fit_smc`.
+    key
+        Random key of the folds, and of the rows sampled where there are many.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong.
+    """
+    rows, (key_folds, key_rows) = as_rows(x), jax.random.split(key)
+    folds = min(10, len(rows))
+    em = cross_validate(model, rows, key=key_folds, num_folds=folds, objective=fit.objective, fit=fit)
+    return Prediction(em, loo(posterior, rows, key=key_rows))

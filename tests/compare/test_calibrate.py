@@ -1,0 +1,101 @@
+"""Calibration: coverage known in closed form for one component, nominal for posteriors under the prior they assume."""
+
+import jax
+import numpy as np
+import pytest
+from scipy import stats
+
+import mixtures as mx
+from mixtures.compare.coverage import Calibration
+
+KEY = jax.random.key(6)
+SURPRISE = 0.001  # false-alarm rate of each assertion
+
+
+def explicit(num_components):
+    prior = mx.priors.Conjugate([0.0], [[2.0]], dof=5.0, shrinkage=0.3)
+    return mx.Mixture(mx.Gaussian(), num_components, prior)
+
+
+def row(found, method, quantity):
+    (one,) = [r for r in found.rows() if (r.method, r.quantity) == (method, quantity)]
+    return one
+
+
+def test_a_mean_by_maximum_likelihood_covers_what_student_says():
+    """x̄ ± z σ̂/√n with σ̂² of divisor n covers P(|t| < z √((n − 1)/n)) with n − 1 degrees of freedom."""
+    num_rows, level = 8, 0.9
+    found = mx.calibrate(explicit(1), num_rows, KEY, methods=("ML, observed",), level=level, num_simulations=600)
+    z = stats.norm.ppf((1 + level) / 2)
+    expected = 2 * stats.t.cdf(z * np.sqrt((num_rows - 1) / num_rows), num_rows - 1) - 1
+    one = row(found, "ML, observed", "means[1, x1]")
+    assert one.intervals == 600
+    assert stats.binomtest(round(one.coverage * 600), 600, expected).pvalue > SURPRISE
+    assert one.error == pytest.approx(np.sqrt(one.coverage * (1 - one.coverage) / 600))
+    assert found.quantities[:2] == ("centre_1", "widest")
+
+
+def test_posterior_intervals_are_nominal_under_their_prior():
+    seen = []
+    found = mx.calibrate(
+        explicit(2),
+        30,
+        KEY,
+        methods=("VI", "NUTS"),
+        num_simulations=100,
+        num_warmup=200,
+        num_samples=300,
+        num_chains=2,
+        on_progress=lambda *done: seen.append(done),
+    )
+    assert seen[-1] == (100, 100)
+    for name in found.quantities[: found.num_label_free]:
+        one = row(found, "NUTS", name)
+        assert stats.binomtest(round(one.coverage * 100), 100, 0.9).pvalue > SURPRISE, name
+    told = dict(sentence.split(":", 1) for sentence in found.sentences)
+    assert "nominal for all quantities" in told["NUTS"]
+    assert row(found, "VI", "weight_min").coverage < 0.85, "mean widths of a normal approximation are too small here"
+    assert set(found.to_frame()["method"]) == {"VI", "NUTS"}
+
+
+def test_at_fixed_parameters_every_data_set_has_the_same_truth(series):
+    model = mx.Mixture.for_data(series, 2)
+    fit = mx.fit_em(model, series, key=KEY, num_starts=4)
+    found = mx.calibrate(
+        model, 50, KEY, truth=fit.params, columns=("speed",), methods=("MAP, opg", "MAP, bootstrap"), num_simulations=20
+    )
+    assert not found.from_prior
+    place = found.quantities.index("means[2, speed]")
+    np.testing.assert_allclose(found.truth[:, place], float(fit.params.means[1, 0]))
+    assert abs(np.median(found.estimates["MAP, opg"][:, place]) - found.truth[0, place]) < 0.5
+    assert not np.isnan(found.lows["MAP, bootstrap"]).all()
+
+
+def test_counts_by_hand():
+    low, high = np.array([[0.0], [2.0], [np.nan], [0.0]]), np.array([[1.5], [3.0], [np.nan], [np.inf]])
+    trusted = np.array([True, True, False, False])
+    found = Calibration(
+        ("a",), 1, np.ones((4, 1)), {"m": np.full((4, 1), 1.25)}, {"m": low}, {"m": high}, {"m": trusted}, 0.9, 10, True
+    )
+    one = found.rows()[0]
+    assert (one.coverage, one.intervals, one.trusted, one.trusted_intervals) == (2 / 3, 3, 0.5, 2)
+    assert (one.width, one.bias) == (1.25, 0.25)
+    assert found.failed("m") == 0.25
+    assert found.sentences == [
+        "m: intervals called 90% cover 66.7% on average, at worst 66.7% ± 27.2% (a); nominal for all quantities; it "
+        "raises doubts itself for 50% of data sets."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methods": ("EM",)}, "methods must be one of"),
+        ({"level": 90}, "level must lie between 0 and 1"),
+        ({"truth": 3}, "truth must be parameters"),
+        ({"num_rows": 1}, "num_rows must be a whole number of at least 2"),
+    ],
+)
+def test_bad_arguments(change, message):
+    with pytest.raises(ValueError, match=message):
+        mx.calibrate(**({"model": explicit(1), "num_rows": 20, "key": KEY} | change))
