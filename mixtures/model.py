@@ -62,6 +62,7 @@ class Mixture(eqx.Module):
         self.family = family
         self.num_components = check_count("num_components", num_components)
         self.prior = Flat() if prior is None else prior
+        self.prior.check(self.num_components)
         self.fixed = Fixed.nothing()
 
     @staticmethod

@@ -104,8 +104,9 @@ def test_rafterys_numbers():
 def test_rafterys_numbers_are_for_each_feature():
     x = load("faithful").values
     variances = mx.priors.raftery(x, 3).sites(mx.Gaussian("diagonal").layout(3, 2))["covariances"]({})
-    rates = variances.base_dist.rate * jax.numpy.ones((3, 2))
-    np.testing.assert_allclose(rates, np.broadcast_to(0.36 * x.var(axis=0), (3, 2)))
+    values = np.array([[0.5, 20.0], [1.0, 30.0], [0.7, 250.0]])
+    expected = stats.invgamma.logpdf(values, 1.28, scale=0.36 * x.var(axis=0)).sum()
+    np.testing.assert_allclose(variances.log_prob(values), expected)
     with pytest.raises(ValueError, match="covariance must be one distribution for all components"):
         mx.priors.raftery(x, 2).sites(mx.Gaussian("spherical").layout(2, 2))
 

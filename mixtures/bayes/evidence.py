@@ -66,7 +66,8 @@ def bridge_evidence(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Ke
         If an argument is wrong.
     """
     check_key(key)
-    model, data = posterior.model, admit_draws(posterior, x)
+    data = admit_draws(posterior, x)
+    model = posterior.model
     refuse_fixed(model, "an evidence")
     _refuse_copies(model, data.shape[1])
     rows = model.prepare(data)

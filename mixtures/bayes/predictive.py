@@ -182,10 +182,15 @@ def check_prior(
 def _check(model: Mixture, draws: AbstractParams, x, key, statistics) -> PredictiveCheck:
     rows = as_rows(x)
     check_data(rows, 2)
-    chosen = _check_statistics(STATISTICS if statistics is None else statistics)
+    chosen = _check_statistics(_default(rows.shape[1]) if statistics is None else statistics)
     observed = {name: np.asarray(value) for name, value in _each(chosen, rows).items()}
     simulated = _simulate(model, draws, key, len(rows), _Each(tuple(chosen.items())))
     return PredictiveCheck(observed, {name: np.asarray(value) for name, value in simulated.items()})
+
+
+def _default(num_features: int) -> dict[str, Statistic]:
+    """Those that there are in so many features."""
+    return {name: function for name, function in STATISTICS.items() if num_features > 1 or name != "correlation"}
 
 
 def _check_statistics(statistics: Mapping[str, Statistic]) -> dict[str, Statistic]:

@@ -1,5 +1,6 @@
 """How much of a posterior comes from its prior: power scaling of the prior and of the likelihood."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,15 +27,22 @@ class Sensitivity:
     likelihood: dict[str, Float[np.ndarray, "..."]]
 
     @property
-    def reason(self) -> str:
-        """Which parameters the prior has a say in, in words."""
-        told = []
+    def dominated(self) -> list[str]:
+        """Parameters, with their places from 1, that the prior moves and the likelihood hardly does."""
+        return [where for where, weak in self._sensitive() if weak]
+
+    def _sensitive(self) -> Iterator[tuple[str, bool]]:
+        """What the prior moves, and whether the likelihood hardly does."""
         for name, values in self.prior.items():
             for place in np.ndindex(values.shape):
                 if not values[place] < THRESHOLD:
-                    weak = self.likelihood[name][place] < THRESHOLD
-                    where = f"{name}{[i + 1 for i in place]}" if place else name
-                    told.append(f"{where} {values[place]:.2f}{' (and the data say little)' if weak else ''}")
+                    weak = bool(self.likelihood[name][place] < THRESHOLD)
+                    yield f"{name}{[i + 1 for i in place]}" if place else name, weak
+
+    @property
+    def reason(self) -> str:
+        """Which parameters the prior has a say in, in words."""
+        told = [f"{where}{' (and the data say little)' if weak else ''}" for where, weak in self._sensitive()]
         if not told:
             return f"No parameter is sensitive to the prior (power-scaling values below {THRESHOLD})."
         return (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit, ndtri
+from scipy.stats import wasserstein_distance
 
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
@@ -43,6 +44,7 @@ class AgreementRow:
     vi_z: float  # (VI mean − NUTS mean) / NUTS sd
     width_ratio: float
     vi_width_ratio: float  # VI sd / NUTS sd
+    vi_wasserstein: float  # first Wasserstein distance of VI's draws from NUTS's, in NUTS sds
     overlap: float
     map_interval: Interval
     vi_interval: Interval
@@ -86,6 +88,7 @@ def agreement(
                 vi_z=(vi_mean - nuts_mean) / nuts_sd,
                 width_ratio=se / nuts_sd,
                 vi_width_ratio=vi_sd / nuts_sd,
+                vi_wasserstein=float(wasserstein_distance(from_vi.ravel(), from_nuts.ravel())) / nuts_sd,
                 overlap=interval_overlap(intervals[0], intervals[2]),
                 map_interval=intervals[0],
                 vi_interval=intervals[1],

@@ -14,10 +14,15 @@ from mixtures._drivers import OnProgress
 from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.nuts import NUTSInfo, fit_nuts, open_checkpoint
 from mixtures.bayes.posterior import Posterior
+from mixtures.bayes.predictive import PredictiveCheck, check_posterior
+from mixtures.bayes.sensitivity import Sensitivity, prior_sensitivity
 from mixtures.bayes.vi import GUIDES, VIInfo, fit_vi
 from mixtures.compare.agreement import AgreementRow, agreement
 from mixtures.compare.densities import Density, density, thin
-from mixtures.compare.partitions import Clustering, clustering
+from mixtures.compare.intervals import EMIntervals, em_intervals
+from mixtures.compare.location import Location, location
+from mixtures.compare.partitions import Clustering, Place, clustering, place
+from mixtures.compare.prediction import Prediction, predict_fairly
 from mixtures.compare.verdict import Verdict, judge
 from mixtures.data import Data, as_data
 from mixtures.em.fit import EMFit, fit_em
@@ -32,8 +37,12 @@ OnStage = Callable[[str], OnProgress | None]
 class Comparison:
     """EM (maximum likelihood and MAP), VI and NUTS on the same data, with their agreement and a verdict.
 
-    `floor_profile` is there where the likelihood was seen to be unbounded and the covariance model can be profiled.
-    `timings` are seconds by stage, compilation included; `settings` the key and counts the engines were run with.
+    Label-free first: `density` compares predictives, `place` says where EM's partition lies among the posterior's, and
+    `prediction` who describes rows left out better; then `location` of all parameters at once and `agreement` of each,
+    with EM's `intervals` by every kind. `sensitivity` and `check` say what the prior decides and what the data have
+    that the model lacks. `floor_profile` is there where the likelihood was seen to be unbounded and the covariance
+    model can be profiled. `timings` are seconds by stage, compilation included; `settings` the key and counts the
+    engines were run with.
     """
 
     model: Mixture
@@ -46,6 +55,12 @@ class Comparison:
     agreement: tuple[AgreementRow, ...]
     clustering: Clustering
     density: Density
+    place: Place
+    location: Location
+    intervals: tuple[EMIntervals, ...]
+    prediction: Prediction
+    sensitivity: Sensitivity
+    check: PredictiveCheck
     verdict: Verdict
     timings: dict[str, float]
     settings: dict[str, object]
@@ -194,9 +209,30 @@ def compare_fits(
     errors = standard_errors(model, map_fit, values)
     table = agreement(model, map_fit, errors, vi, nuts, data.columns)
     partitions = clustering(model, rows, map_fit.params, vi_draws, nuts_draws)
-    densities = density(model, data.values, map_fit.params, vi_draws, nuts_draws, key)
-    verdict = judge(ml, map_fit, errors, vi, nuts, table, partitions, densities)
-    return Comparison(model, data, ml, map_fit, errors, vi, nuts, table, partitions, densities, verdict, {}, {})
+    own = jax.random.split(key, 5)
+    densities = density(model, data.values, map_fit.params, vi_draws, nuts_draws, own[0])
+    sensitivity = prior_sensitivity(nuts)
+    return Comparison(
+        model=model,
+        data=data,
+        ml=ml,
+        map=map_fit,
+        standard_errors=errors,
+        vi=vi,
+        nuts=nuts,
+        agreement=table,
+        clustering=partitions,
+        density=densities,
+        place=place(model, data.values, map_fit.params, nuts_draws, own[1]),
+        location=location(model, rows, map_fit.params, vi_draws, nuts_draws),
+        intervals=em_intervals(model, map_fit, values, data.columns, own[2]),
+        prediction=predict_fairly(model, values, map_fit, nuts, key=own[3]),
+        sensitivity=sensitivity,
+        check=check_posterior(nuts, values, key=own[4]),
+        verdict=judge(ml, map_fit, errors, vi, nuts, table, partitions, densities, sensitivity),
+        timings={},
+        settings={},
+    )
 
 
 class _Clock:

@@ -25,9 +25,10 @@ class Density:
 
     `grid[d]` are points along feature d, in data units; `map[d]`, `vi[d]` and `nuts[d]` the marginal densities there,
     and `nuts_band[d]` the pointwise central 89 % band of the density under the posterior. Dictionaries have the keys
-    ``"vi"`` and ``"nuts"``. Hellinger distances lie in [0, 1]; `kl` is the divergence of the predictive from the
-    plug-in in nats, what a row from the one costs on average if it is described by the other; `wasserstein` is that
-    of each feature's marginals, (D,), in sds of the data. Each has its Monte Carlo standard error.
+    ``"vi"`` and ``"nuts"``, and for the Hellinger distance, in [0, 1], of these two ``"vi_nuts"``. `kl` is the
+    divergence of the predictive from the plug-in in nats, what a row from the one costs on average if it is described
+    by the other; `wasserstein` is that of each feature's marginals, (D,), in sds of the data. Each has its Monte Carlo
+    standard error.
     """
 
     hellinger: dict[str, float]
@@ -54,6 +55,7 @@ def density(
     """Compare the density of `plug_in` parameters with the predictives of draws (one leading axis)."""
     both = {"vi": vi, "nuts": nuts}
     near = {name: hellinger(model, plug_in, draws, key) for name, draws in both.items()}
+    near["vi_nuts"] = hellinger(model, vi, nuts, key)
     costs = {name: kl_divergence(model, plug_in, draws, key) for name, draws in both.items()}
     wide, sds = jnp.asarray(grids(values, _WIDE, _FINE)), values.std(axis=0)
     moved = {name: wasserstein(model, plug_in, draws, wide) for name, draws in both.items()}
@@ -83,14 +85,14 @@ def thin(posterior: Posterior, most: int = _MAX_DRAWS) -> AbstractParams:
 
 @eqx.filter_jit
 def hellinger(
-    model: Mixture, plug_in: AbstractParams, draws: AbstractParams, key: Key[Array, ""]
+    model: Mixture, first: AbstractParams, second: AbstractParams, key: Key[Array, ""]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Hellinger distance between a plug-in density p and the predictive q, the mean over draws, with its error.
+    """Hellinger distance between two predictives p and q, means over draws or of one set of parameters, with its error.
 
     H² = 1 − ∫√(p q) = 1 − E_m[√(p q) / m] with m = (p + q)/2, whose integrand lies in [0, 1], so that the error is
     bounded by 1/(2√n) whatever the dimension.
     """
-    log_p, log_q = _at_points(model, plug_in, draws, key)
+    log_p, log_q = _at_points(model, first, second, key)
     values = jnp.exp(0.5 * (log_p + log_q) - jnp.logaddexp(log_p, log_q) + jnp.log(2.0))
     squared = jnp.maximum(1.0 - jnp.mean(values), 0.0)
     error = jnp.sqrt(jnp.sum(jnp.var(values, axis=1)) / values.shape[1]) / 2
@@ -100,28 +102,40 @@ def hellinger(
 
 @eqx.filter_jit
 def kl_divergence(
-    model: Mixture, plug_in: AbstractParams, draws: AbstractParams, key: Key[Array, ""]
+    model: Mixture, first: AbstractParams, second: AbstractParams, key: Key[Array, ""]
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Kullback–Leibler divergence ∫ q log(q/p) of the predictive q from a plug-in density p, with its error; nats."""
-    log_p, log_q = _at_points(model, plug_in, draws, key)
+    """Kullback–Leibler divergence ∫ q log(q/p) of the second predictive q from the first p, with its error; nats."""
+    log_p, log_q = _at_points(model, first, second, key)
     values = (log_q - log_p)[1]
     return jnp.mean(values), jnp.std(values) / jnp.sqrt(len(values))
 
 
 def _at_points(
-    model: Mixture, plug_in: AbstractParams, draws: AbstractParams, key: Key[Array, ""]
+    model: Mixture, first: AbstractParams, second: AbstractParams, key: Key[Array, ""]
 ) -> tuple[Float[Array, "2 n"], Float[Array, "2 n"]]:
-    """Log densities of the plug-in and of the predictive, at points from the one and points from the other."""
-    key_p, key_q = jax.random.split(key)
+    """Log densities of two predictives, at points from the first and points from the second."""
+    both = [_as_draws(params) for params in (first, second)]
+    x = jnp.concatenate([_points(model, p, k) for p, k in zip(both, jax.random.split(key), strict=True)])
+    log_p, log_q = (_log_predictive(model, params, x).reshape(2, -1) for params in both)
+    return log_p, log_q
+
+
+def _as_draws(params: AbstractParams) -> AbstractParams:
+    """One set of parameters as a single draw."""
+    return params if params.weights.ndim > 1 else jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
+
+
+def _points(model: Mixture, draws: AbstractParams, key: Key[Array, ""]) -> Float[Array, "n D"]:
+    """Half of all points, from draws in equal parts."""
     num_draws = draws.weights.shape[0]
-    per_draw = max(1, _NUM_POINTS // 2 // num_draws)
-    from_q = jax.vmap(lambda d, k: model.sample(d, k, per_draw)[0])(draws, jax.random.split(key_q, num_draws))
-    from_q = from_q.reshape(num_draws * per_draw, -1)
-    from_p, _ = model.sample(plug_in, key_p, from_q.shape[0])
-    x = jnp.concatenate([from_p, from_q])
-    log_each = jax.lax.map(lambda d: model.log_prob(d, x), draws, batch_size=8)
-    log_q = jax.nn.logsumexp(log_each, axis=0) - jnp.log(num_draws)
-    return model.log_prob(plug_in, x).reshape(2, -1), log_q.reshape(2, -1)
+    per_draw = -(-(_NUM_POINTS // 2) // num_draws)
+    x = jax.vmap(lambda d, k: model.sample(d, k, per_draw)[0])(draws, jax.random.split(key, num_draws))
+    return x.reshape(num_draws * per_draw, -1)[: _NUM_POINTS // 2]
+
+
+def _log_predictive(model: Mixture, draws: AbstractParams, x: Float[Array, "n D"]) -> Float[Array, " n"]:
+    log_each = jax.lax.map(lambda draw: model.log_prob(draw, x), draws, batch_size=8)
+    return jax.nn.logsumexp(log_each, axis=0) - jnp.log(log_each.shape[0])
 
 
 @eqx.filter_jit

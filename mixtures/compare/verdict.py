@@ -5,12 +5,14 @@ densities are compared next, and partitions and parameters, which need labels, l
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from mixtures.bayes.diagnostics import MAX_KHAT, MAX_RHAT
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
+from mixtures.bayes.sensitivity import Sensitivity
 from mixtures.bayes.vi import VIInfo
 from mixtures.compare.agreement import AgreementRow
 from mixtures.compare.densities import Density
@@ -30,16 +32,49 @@ DISAGREE = "disagree"
 NOT_COMPARABLE = "not comparable"
 
 
+EM_DEGENERATE = "em-degenerate"
+NOT_CONVERGED = "posterior-not-converged"
+DIFFERENT_MODES = "different-modes"
+LOCATIONS = "locations-differ"
+WIDTHS = "widths-differ"
+VI_FAILED = "vi-failed"
+VI_POOR = "vi-poor"
+VI_NARROW = "vi-too-narrow"
+VI_OTHER_MODE = "vi-other-mode"
+PRIOR_DOMINATED = "prior-dominated"
+LABELS_AMBIGUOUS = "labels-ambiguous"
+CHAINS_DISAGREE = "chains-disagree"
+IN_AGREEMENT = "agreement"
+VI_USABLE = "vi-usable"
+
+
+class Finding(NamedTuple):
+    """One rule that applied: its name, and the sentence with its numbers."""
+
+    code: str
+    text: str
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the comparison concludes, and why.
 
     `level` is one of ``"agree"``, ``"agree in location, not in width"``, ``"disagree"``, ``"not comparable"``;
-    `reasons` are sentences, the deciding ones first.
+    `findings` are the rules that applied, the deciding ones first.
     """
 
     level: str
-    reasons: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The findings' sentences."""
+        return tuple(finding.text for finding in self.findings)
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The findings' names."""
+        return tuple(finding.code for finding in self.findings)
 
 
 def judge(
@@ -51,10 +86,13 @@ def judge(
     agreement: tuple[AgreementRow, ...],
     clustering: Clustering,
     density: Density,
+    sensitivity: Sensitivity,
 ) -> Verdict:
-    """Compare the MAP fit with NUTS, and say what maximum likelihood and VI add or fail at."""
-    notes = (*_maximum_likelihood(ml), *_variational(vi, agreement, density))
+    """Compare the MAP fit with NUTS, and say what maximum likelihood, VI and the prior add or fail at."""
     obstacles = _obstacles(map_fit, nuts)
+    sampled = nuts.status.is_estimate
+    notes = (*(_prior(sensitivity) if sampled else ()), *_maximum_likelihood(ml))
+    notes = (*notes, *_variational(vi, agreement if sampled else (), density))
     if obstacles:
         return Verdict(NOT_COMPARABLE, (*obstacles, *notes))
     labelled, label_notes = _labels(nuts, agreement)
@@ -65,101 +103,127 @@ def judge(
     if not labelled:
         distance = density.hellinger["nuts"]
         agreed = f"The densities agree (Hellinger distance {distance:.3f}), but no parameter could be compared."
-        return Verdict(NOT_COMPARABLE, (agreed, *notes))
+        return Verdict(NOT_COMPARABLE, (Finding(IN_AGREEMENT, agreed), *notes))
     found = _summary(labelled, clustering, density)
     widths = _widths(errors, labelled)
     return Verdict(LOCATION_ONLY if widths else AGREE, (*widths, found, *notes))
 
 
-def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo]) -> list[str]:
+def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo]) -> list[Finding]:
     obstacles = []
     if not map_fit.status.is_estimate:
-        obstacles.append(f"EM gave no MAP estimate: {map_fit.summary}")
+        obstacles.append(Finding(EM_DEGENERATE, f"EM gave no MAP estimate: {map_fit.summary}"))
     elif bool(map_fit.unbounded):
-        obstacles.append(
+        words = (
             "The posterior density itself is unbounded under this prior, so the posterior may be improper and no draws "
             f"from it can be trusted; choose a prior that keeps variances from zero. {map_fit.summary}"
         )
+        obstacles.append(Finding(EM_DEGENERATE, words))
     if not nuts.status.is_estimate:
-        obstacles.append(f"NUTS did not converge: {nuts.reason}")
+        obstacles.append(Finding(NOT_CONVERGED, f"NUTS did not converge: {nuts.reason}"))
     return obstacles
 
 
 def _labels(
     nuts: Posterior[NUTSInfo], agreement: tuple[AgreementRow, ...]
-) -> tuple[tuple[AgreementRow, ...], list[str]]:
+) -> tuple[tuple[AgreementRow, ...], list[Finding]]:
     """The rows whose labels and chains may be trusted, and what was left out."""
     ambiguity = float(nuts.relabelling.ambiguity)
     if ambiguity > MAX_AMBIGUITY:
-        return (), [f"Component labels are ambiguous ({ambiguity:.0%}), so parameters were not compared one by one."]
+        words = f"Component labels are ambiguous ({ambiguity:.0%}), so parameters were not compared one by one."
+        return (), [Finding(LABELS_AMBIGUOUS, words)]
     trusted = tuple(row for row in agreement if row.rhat <= MAX_RHAT)
     left_out = [row.parameter for row in agreement if row not in trusted]
     if not left_out:
         return trusted, []
-    return trusted, [f"Chains disagree about {', '.join(left_out)}, which were not compared."]
+    return trusted, [Finding(CHAINS_DISAGREE, f"Chains disagree about {', '.join(left_out)}, which were not compared.")]
 
 
-def _densities(density: Density) -> list[str]:
+def _densities(density: Density) -> list[Finding]:
     distance = density.hellinger["nuts"]
-    if distance > MAX_HELLINGER:
-        return [
-            f"The MAP density is a Hellinger distance of {distance:.2f} from the posterior predictive "
-            f"(limit {MAX_HELLINGER})."
-        ]
-    return []
+    if not distance > MAX_HELLINGER:
+        return []
+    words = (
+        f"The MAP density is a Hellinger distance of {distance:.2f} from the posterior predictive "
+        f"(limit {MAX_HELLINGER})."
+    )
+    return [Finding(DIFFERENT_MODES, words)]
 
 
-def _partitions(clustering: Clustering) -> list[str]:
+def _partitions(clustering: Clustering) -> list[Finding]:
     """Needs labels: the posterior's partition comes from responsibilities averaged over relabelled draws."""
     ari = clustering.ari["nuts"]
-    return (
-        [f"MAP and posterior partitions differ: adjusted Rand index {ari:.2f} (limit {MIN_ARI})."]
-        if ari < MIN_ARI
-        else []
-    )
+    if not ari < MIN_ARI:
+        return []
+    words = f"MAP and posterior partitions differ: adjusted Rand index {ari:.2f} (limit {MIN_ARI})."
+    return [Finding(DIFFERENT_MODES, words)]
 
 
-def _locations(rows: tuple[AgreementRow, ...]) -> list[str]:
+def _locations(rows: tuple[AgreementRow, ...]) -> list[Finding]:
     far = sorted((row for row in rows if abs(row.z) > MAX_Z), key=lambda row: -abs(row.z))
-    return [f"The MAP of {row.parameter} is {row.z:+.2f} posterior sds from the posterior mean." for row in far[:3]]
+    told = [f"The MAP of {row.parameter} is {row.z:+.2f} posterior sds from the posterior mean." for row in far[:3]]
+    return [Finding(LOCATIONS, words) for words in told]
 
 
-def _widths(errors: StandardErrors, rows: tuple[AgreementRow, ...]) -> list[str]:
+def _widths(errors: StandardErrors, rows: tuple[AgreementRow, ...]) -> list[Finding]:
     if errors.refused:
-        return [f"There are no standard errors to compare widths with: {errors.reason}"]
+        return [Finding(WIDTHS, f"There are no standard errors to compare widths with: {errors.reason}")]
     low, high = WIDTH_RATIOS
     off = [row for row in rows if not low <= row.width_ratio <= high]
     if not off:
         return []
     worst = max(off, key=lambda row: abs(np.log(row.width_ratio)))
-    return [
+    words = (
         f"{len(off)} of {len(rows)} standard errors differ from the posterior sd by more than a factor of {high:.3g}; "
         f"the worst is {worst.parameter}, whose standard error is {worst.width_ratio:.2f} of its posterior sd."
-    ]
+    )
+    return [Finding(WIDTHS, words)]
 
 
-def _summary(rows: tuple[AgreementRow, ...], clustering: Clustering, density: Density) -> str:
+def _summary(rows: tuple[AgreementRow, ...], clustering: Clustering, density: Density) -> Finding:
     where = (
         f"every MAP lies within {max(abs(r.z) for r in rows):.2f} posterior sds of the posterior mean; " if rows else ""
     )
-    return (
+    words = (
         f"EM's MAP and NUTS agree in location: {where}the densities are a Hellinger distance of "
         f"{density.hellinger['nuts']:.3f} apart and the partitions have adjusted Rand index "
         f"{clustering.ari['nuts']:.2f}."
     )
+    return Finding(IN_AGREEMENT, words)
 
 
-def _maximum_likelihood(ml: EMFit) -> list[str]:
-    return [f"Maximum likelihood: {ml.summary}"] if bool(ml.unbounded) or not ml.status.is_estimate else []
+def _prior(sensitivity: Sensitivity) -> list[Finding]:
+    """Parameters that move with the prior and hardly with the data."""
+    weak = sensitivity.dominated
+    if not weak:
+        return []
+    words = (
+        f"The prior decides {', '.join(weak)}: power scaling moves {'it' if len(weak) == 1 else 'them'} with the prior "
+        "and hardly with the data, so agreement there says little."
+    )
+    return [Finding(PRIOR_DOMINATED, words)]
 
 
-def _variational(vi: Posterior[VIInfo], agreement: tuple[AgreementRow, ...], density: Density) -> list[str]:
+def _maximum_likelihood(ml: EMFit) -> list[Finding]:
+    if not (bool(ml.unbounded) or not ml.status.is_estimate):
+        return []
+    return [Finding(EM_DEGENERATE, f"Maximum likelihood: {ml.summary}")]
+
+
+def _variational(vi: Posterior[VIInfo], agreement: tuple[AgreementRow, ...], density: Density) -> list[Finding]:
+    """What VI is good for; `agreement` is empty where there is no posterior to measure it by."""
     if not vi.status.is_estimate:
-        return [f"Variational inference is not to be used: {vi.reason}"]
-    if vi.info.khat > MAX_KHAT:
-        narrow = min(agreement, key=lambda row: row.vi_width_ratio)
-        return [
-            f"The variational approximation is poor (Pareto k-hat {vi.info.khat:.2f}, limit {MAX_KHAT}): its narrowest "
-            f"sd, of {narrow.parameter}, is {narrow.vi_width_ratio:.2f} of NUTS's."
-        ]
-    return [f"The variational approximation is usable (Pareto k-hat {vi.info.khat:.2f})."]
+        return [Finding(VI_FAILED, f"Variational inference is not to be used: {vi.reason}")]
+    found, khat = [], vi.info.khat
+    if khat > MAX_KHAT:
+        words = f"The variational approximation is poor (Pareto k-hat {khat:.2f}, limit {MAX_KHAT})."
+        found.append(Finding(VI_POOR, words))
+    apart = density.hellinger["vi_nuts"]
+    if agreement and apart > MAX_HELLINGER:
+        words = f"VI's predictive is a Hellinger distance of {apart:.2f} from NUTS's (limit {MAX_HELLINGER})."
+        found.append(Finding(VI_OTHER_MODE, words))
+    narrow = min(agreement, key=lambda row: row.vi_width_ratio, default=None)
+    if narrow is not None and narrow.vi_width_ratio < WIDTH_RATIOS[0]:
+        words = f"VI is too narrow: its sd of {narrow.parameter} is {narrow.vi_width_ratio:.2f} of NUTS's."
+        found.append(Finding(VI_NARROW, words))
+    return found or [Finding(VI_USABLE, f"The variational approximation is usable (Pareto k-hat {khat:.2f}).")]

@@ -49,6 +49,9 @@ class AbstractPrior(eqx.Module):
             If the prior does not suit the parameters that `layout` describes.
         """
 
+    def check(self, num_components: int) -> None:
+        """Refuse a prior that cannot be one of so many exchangeable components."""
+
     @abc.abstractmethod
     def describe(self) -> dict[str, object]:
         """Say what this prior is, in plain values that can be written to JSON."""

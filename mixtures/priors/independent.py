@@ -1,5 +1,7 @@
 """Independent priors from any NumPyro distributions."""
 
+import math
+
 import numpy as np
 import numpyro.distributions as dist
 
@@ -67,12 +69,11 @@ class Independent(AbstractPrior):
                 f"weights must be a distribution over {num_weights[0]} weights, "
                 f"got event shape {self.weights.event_shape}."
             )
-        self._check_symmetry(num_components)
         spread = self._covariances(slot, num_features)
         means = _for_each(self.mean, (num_components, num_features), (num_features,), "mean")
         return {"weights": lambda _: self.weights, "covariances": lambda _: spread, "means": lambda _: means}
 
-    def _check_symmetry(self, num_components: int) -> None:
+    def check(self, num_components: int) -> None:
         """Refuse Dirichlet weights that favour one component over another; noise, which comes last, may differ."""
         if not isinstance(self.weights, dist.Dirichlet) or is_traced(self.weights):
             return
@@ -116,7 +117,7 @@ class Independent(AbstractPrior):
 
 def _for_each(one: dist.Distribution, shape: tuple[int, ...], block: tuple[int, ...], name: str) -> dist.Distribution:
     """Spread a scalar distribution, or one over a component's own `block`, over all entries of `shape`."""
-    whole = block if block not in ((), (1,)) else (1,)  # of a single entry, with an axis or without
+    whole = block if math.prod(block) > 1 else (1,)
     allowed = {(): ((), whole), block: ((),)}
     if one.batch_shape not in allowed.get(one.event_shape, ()):
         raise ValueError(

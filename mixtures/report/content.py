@@ -24,6 +24,7 @@ from mixtures.em.fit import EMFit
 from mixtures.em.ridge import refusal
 from mixtures.em.uncertainty import StandardErrors
 from mixtures.model import Mixture
+from mixtures.report.further import further_content
 from mixtures.report.model_words import has_default_prior, has_noise
 from mixtures.report.plain import plain
 
@@ -33,6 +34,7 @@ _MOST_MODES = 100
 _MOST_ROWS = 400  # rows whose responsibilities are written out
 # What a row of the agreement table may still say when chains disagree.
 _WITHOUT_NUTS = {"parameter", "map", "se", "vi_mean", "vi_sd", "map_interval", "vi_interval", "rhat", "ess"}
+_DENSITY_DISTANCES = ("hellinger", "hellinger_mcse", "kl", "kl_mcse", "wasserstein", "wasserstein_mcse")
 _PACKAGES = ("jax", "numpyro", "arviz", "numpy", "scipy")
 
 
@@ -56,7 +58,12 @@ def content(comparison: Comparison) -> dict:
         "agreement": [asdict(row) for row in c.agreement],
         "clustering": _clustering(c.clustering),
         "density": _density(c.density),
-        "verdict": asdict(c.verdict),
+        "further": further_content(c),
+        "verdict": {
+            "level": c.verdict.level,
+            "reasons": c.verdict.reasons,
+            "findings": [finding._asdict() for finding in c.verdict.findings],
+        },
         "timings": c.timings,
         "settings": c.settings,
         "run": run_content(c.map),
@@ -242,7 +249,7 @@ def _clustering(clustering: Clustering) -> dict:
 
 def _density(density: Density) -> dict:
     pictures = {name: _short(getattr(density, name)) for name in ("grid", "map", "vi", "nuts", "nuts_band")}
-    return {"hellinger": dict(density.hellinger), "hellinger_mcse": dict(density.hellinger_mcse), **pictures}
+    return {name: dict(getattr(density, name)) for name in _DENSITY_DISTANCES} | pictures
 
 
 def _withhold(value: dict, engine: str) -> None:
@@ -257,7 +264,7 @@ def _withhold(value: dict, engine: str) -> None:
     for pictures in (shares, density):
         _blank(pictures, *(key for key in pictures if key.startswith(engine)))
     for distance in _distances(value):
-        _blank(distance, engine)
+        _blank(distance, *(key for key in distance if engine in key.split("_")))
 
 
 def _withhold_map(value: dict) -> None:
@@ -272,7 +279,7 @@ def _withhold_map(value: dict) -> None:
 def _distances(value: dict) -> list[dict]:
     clustering, density = value["clustering"], value["density"]
     names = ("ari", "variation_of_information", "total_variation")
-    return [*(clustering[name] for name in names), density["hellinger"], density["hellinger_mcse"]]
+    return [*(clustering[name] for name in names), *(density[name] for name in _DENSITY_DISTANCES)]
 
 
 def _blank(mapping: dict, *keys: str) -> None:

@@ -11,6 +11,7 @@ from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.bayes.vi import MAX_KHAT
 from mixtures.compare import verdict
 from mixtures.compare.comparison import Comparison
+from mixtures.report.further import sentences
 from mixtures.report.model_words import covariance_words, fixed_words
 from mixtures.report.plots import pictures
 from mixtures.report.words import (
@@ -111,6 +112,8 @@ def _view(value: dict, comparison: Comparison) -> dict:
         "table": _table(value, comparison),
         "invariants": _invariants(fits["nuts"]),
         "distances": _distances(value),
+        "further_sentences": sentences(comparison),
+        "kinds": _kinds(value),
         "doubtful": _doubtful(value, comparison),
         "num_ties": len(value["data"]["ties"]) + value["data"]["ties_omitted"],
         "run_facts": _run_facts(value),
@@ -254,12 +257,37 @@ def _distances(value: dict) -> list[dict]:
     hellinger = row("Density: Hellinger distance", density["hellinger"], "0 equal, 1 no overlap")
     for engine in ("vi", "nuts"):
         hellinger[engine] = plus_minus(density["hellinger"][engine], density["hellinger_mcse"][engine])
+    kl = row("Density: Kullback–Leibler divergence", density["kl"], "nats that a row costs under the MAP")
+    for engine in ("vi", "nuts"):
+        kl[engine] = plus_minus(density["kl"][engine], density["kl_mcse"][engine])
+    farthest = {e: None if w is None else max(w) for e, w in density["wasserstein"].items()}
     return [
         hellinger,
+        kl,
+        row("Marginals: largest Wasserstein distance", farthest, "in sds of the data"),
         row("Partition: adjusted Rand index", clustering["ari"], "1 identical, 0 chance"),
         row("Partition: variation of information", clustering["variation_of_information"], "0 identical, in nats"),
         row("Responsibilities: total variation", clustering["total_variation"], "0 equal, 1 nothing in common"),
     ]
+
+
+def _kinds(value: dict) -> dict:
+    """EM's standard errors and intervals by kind, a line for each parameter."""
+    kinds = value["further"]["intervals"]
+    lines = [
+        {
+            "name": row["parameter"],
+            "cells": [
+                f"{number(kind['se'][i])} ({number(kind['intervals'][i][0])} to {number(kind['intervals'][i][1])})"
+                if kind["se"][i] is not None
+                else "—"
+                for kind in kinds
+            ],
+        }
+        for i, row in enumerate(value["agreement"])
+    ]
+    refusals = [f"{kind['kind'].capitalize()}: {kind['reason']}" for kind in kinds if kind["reason"]]
+    return {"names": [kind["kind"] for kind in kinds], "lines": lines, "refusals": refusals}
 
 
 def _doubtful(value: dict, comparison: Comparison) -> list[dict]:

@@ -105,5 +105,5 @@ def test_copies_that_are_not_counted_are_refused():
 
 
 def test_bad_arguments(series):
-    with pytest.raises(ValueError, match="posterior must be draws from fit_nuts"):
+    with pytest.raises(ValueError, match="posterior must be draws from"):
         mx.bridge_evidence(3, series, key=KEY)

@@ -87,6 +87,8 @@ def test_a_chain_in_a_worse_mode_gets_no_weight(single):
     """One of four chains is moved to where it predicts badly; draws are then those of the others."""
     x, posterior = single
     moved = eqx.tree_at(lambda p: p.params.means, posterior, posterior.params.means.at[2].add(5.0))
+    told = jnp.sum(moved.pointwise_log_likelihood(x), axis=-1)
+    moved = eqx.tree_at(lambda p: p.log_likelihood, moved, told)
     found = mx.stack_chains(moved, x)
     assert found.weights.sum() == pytest.approx(1.0)
     assert found.weights[2] < 1e-6

@@ -55,12 +55,16 @@ def test_nuts_has_the_known_posterior_of_one_component(single, nuts):
 
 @pytest.mark.parametrize("guide", ["mean_field", "full_rank", "laplace", "flow", "pathfinder"])
 def test_vi_is_near_the_known_posterior_of_one_component(single, guide):
-    """In (μ, log σ²) this posterior is all but normal and uncorrelated, so every guide should find it."""
+    """In (μ, log σ²) this posterior is all but normal and uncorrelated, so every guide should find it.
+
+    The normal at its mode, S/(ν + 1), has the mean S/(ν + 1) e^(1/(ν + 1)) for σ², 0.21 sds below S/(ν − 2).
+    """
+    near = 0.3 if guide == "laplace" else 0.2
     vi = mx.fit_vi(*single, key=KEY, guide=guide, num_starts=2, num_steps=1000)
     assert vi.status is Status.CONVERGED
     for name, (mean, sd) in known_moments(*single).items():
         summary = vi.diagnostics.parameters[name]
-        assert abs(summary.mean.item() - mean) < 0.2 * sd
+        assert abs(summary.mean.item() - mean) < near * sd
         assert abs(summary.sd.item() / sd - 1) < 0.2
 
 

@@ -23,7 +23,8 @@ def case(**changes):
         "nuts": SimpleNamespace(status=Status.CONVERGED, reason="fine", relabelling=SimpleNamespace(ambiguity=0.0)),
         "agreement": (row(), row(parameter="weights[1]")),
         "clustering": SimpleNamespace(ari={"nuts": 0.95}),
-        "density": SimpleNamespace(hellinger={"nuts": 0.05}),
+        "density": SimpleNamespace(hellinger={"nuts": 0.05, "vi_nuts": 0.03}),
+        "sensitivity": SimpleNamespace(dominated=[]),
     }
     for name, value in changes.items():
         head, _, rest = name.partition("__")
@@ -72,8 +73,40 @@ NOTES = {
     "VI failed": ({"vi__status": Status.NON_FINITE, "vi__reason": "no ELBO"}, "Variational inference is not to be used: no ELBO"),
     "VI poor": ({"vi__info__khat": 0.9}, "approximation is poor (Pareto k-hat 0.90"),
     "VI usable": ({}, "approximation is usable"),
+    "VI too narrow": ({"agreement": (row(vi_width_ratio=0.5), row(parameter="weights[1]"))}, "VI is too narrow: its sd of means[1, x] is 0.50 of NUTS's"),
+    "VI elsewhere": ({"density__hellinger__vi_nuts": 0.4}, "VI's predictive is a Hellinger distance of 0.40 from NUTS's"),
+    "prior decides": ({"sensitivity__dominated": ["means[1, 1]"]}, "The prior decides means[1, 1]: power scaling moves it"),
     "one chain astray": ({"agreement": (row(), row(parameter="weights[2]", rhat=1.2, z=9.0))}, "Chains disagree about weights[2]"),
 }  # fmt: skip
+
+
+CODES = {
+    "posterior-not-converged": {"nuts__status": Status.NOT_CONVERGED},
+    "em-degenerate": {"ml__unbounded": True},
+    "different-modes": {"density__hellinger__nuts": 0.3},
+    "locations-differ": {"agreement": (row(z=1.2),)},
+    "widths-differ": {"agreement": (row(width_ratio=0.5),)},
+    "vi-failed": {"vi__status": Status.NON_FINITE},
+    "vi-poor": {"vi__info__khat": 0.8},
+    "vi-too-narrow": {"agreement": (row(vi_width_ratio=0.6),)},
+    "vi-other-mode": {"density__hellinger__vi_nuts": 0.25},
+    "prior-dominated": {"sensitivity__dominated": ["weights[1]", "weights[2]"]},
+    "labels-ambiguous": {"nuts__relabelling__ambiguity": 0.06},
+    "chains-disagree": {"agreement": (row(), row(rhat=1.02))},
+}
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_each_finding_has_a_case_and_is_absent_where_all_agree(code):
+    assert code in case(**CODES[code]).codes
+    assert case().codes == ("agreement", "vi-usable")
+
+
+def test_no_engine_is_measured_by_chains_that_disagree():
+    """VI's widths and its distance from NUTS, and the prior's say, come from NUTS's draws."""
+    changes = {"agreement": (row(vi_width_ratio=0.1),), "density__hellinger__vi_nuts": 0.9}
+    verdict = case(**changes, sensitivity__dominated=["weights[1]"], nuts__status=Status.NOT_CONVERGED)
+    assert verdict.codes == ("posterior-not-converged", "vi-usable")
 
 
 @pytest.mark.parametrize("name", NOTES)

@@ -20,8 +20,9 @@ SCHEMA = {
     },
     "fits.nuts.invariants": {"log_likelihood", "log_joint"},
     "fits.nuts.invariants.log_joint": {"mean", "sd", "mcse", "rhat", "ess"},
-    "verdict": {"level", "reasons"},
-    "": {"schema", "data", "model", "fits", "agreement", "clustering", "density", "verdict", "timings"},
+    "verdict": {"level", "reasons", "findings"},
+    "further": {"intervals", "place", "location", "prediction", "sensitivity", "check"},
+    "": {"schema", "data", "model", "fits", "agreement", "clustering", "density", "further", "verdict", "timings"},
 }
 ROW = {
     *("parameter", "map", "se", "vi_mean", "vi_sd", "nuts_mean", "nuts_sd", "nuts_mcse"),
@@ -168,7 +169,8 @@ def test_a_fit_that_does_not_exist_is_null():
     assert (ml["status"], ml["unbounded"], ml["collapsed_starts"]) == ("degenerate", True, fake.NUM_STARTS)
     value = content(fake.without_map(fake.series()))
     assert value["fits"]["map"]["estimates"] is value["density"]["map"] is value["clustering"]["sizes"] is None
-    assert value["density"]["hellinger"] == {"vi": None, "nuts": None}
+    assert value["density"]["hellinger"]["vi"] is value["density"]["hellinger"]["nuts"] is None
+    assert value["further"]["place"] is value["further"]["prediction"] is None
 
 
 def test_a_variational_fit_that_came_to_nothing_is_null():

@@ -1,0 +1,72 @@
+"""EM's intervals by every uncertainty it offers, to be laid beside those of VI and NUTS."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from mixtures.compare.agreement import Interval, plug_in_interval
+from mixtures.compare.densities import BAND
+from mixtures.em.bootstrap import bootstrap
+from mixtures.em.fit import EMFit
+from mixtures.em.uncertainty import standard_errors
+from mixtures.model import Mixture
+
+KINDS = ("observed", "sandwich", "bootstrap")
+_REPLICATES = 500
+_MOST_WORK = 5e8  # rows × components × replicates of a bootstrap that is still worth waiting for
+
+
+@dataclass(frozen=True)
+class EMIntervals:
+    """Standard errors and central 89 % intervals of every free parameter, by one kind; NaN, with a reason, if refused.
+
+    Intervals of ``"observed"`` and ``"sandwich"`` are symmetric on the log scale (variances), the logit scale (weights)
+    or as they are; those of ``"bootstrap"`` lie between percentiles.
+    """
+
+    kind: str
+    errors: Float[np.ndarray, " Q"]
+    intervals: tuple[Interval, ...]
+    reason: str
+
+
+def em_intervals(
+    model: Mixture, fit: EMFit, x: Float[Array, "N D"], columns: Sequence[str], key: Key[Array, ""]
+) -> tuple[EMIntervals, ...]:
+    """Every kind's intervals, in the order of `model.free_estimates`."""
+    return tuple(_one(kind, model, fit, x, columns, key) for kind in KINDS)
+
+
+def _one(kind: str, model: Mixture, fit: EMFit, x, columns: Sequence[str], key: Key[Array, ""]) -> EMIntervals:
+    free = model.free_estimates(columns)
+    estimates = model.family.estimates(fit.params)
+    if kind != "bootstrap":
+        found = standard_errors(model, fit, x, kind=kind)
+        errors = np.array([float(found.values[one.key][one.entry]) for one in free])
+        values = [float(estimates[one.key][one.entry]) for one in free]
+        intervals = [plug_in_interval(*each) for each in zip(free, values, errors, strict=True)]
+        return EMIntervals(kind, errors, tuple(intervals), found.reason)
+    refusal = _no_bootstrap(model, fit, len(x))
+    if refusal:
+        nothing = float("nan")
+        return EMIntervals(kind, np.full(len(free), nothing), ((nothing, nothing),) * len(free), refusal)
+    repeated = bootstrap(model, fit, x, key=key, num_replicates=_REPLICATES)
+    errors = np.array([float(repeated.values[one.key][one.entry]) for one in free])
+    low, high = repeated.interval(lambda p: _free(model, p, columns), BAND[1] - BAND[0])
+    return EMIntervals(kind, errors, tuple(zip(low.tolist(), high.tolist(), strict=True)), repeated.reason)
+
+
+def _no_bootstrap(model: Mixture, fit: EMFit, num_rows: int) -> str:
+    if not fit.status.is_estimate:
+        return "There is no estimate to repeat."
+    if num_rows * model.num_components * _REPLICATES > _MOST_WORK:
+        return f"{_REPLICATES} replicates of {num_rows} rows would take long; mx.bootstrap runs them."
+    return ""
+
+
+def _free(model: Mixture, params, columns: Sequence[str]) -> Float[Array, " Q"]:
+    estimates = model.family.estimates(params)
+    return jax.numpy.stack([estimates[one.key][one.entry] for one in model.free_estimates(columns)])

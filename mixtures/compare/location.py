@@ -1,0 +1,56 @@
+"""How far EM's and VI's estimates lie from the posterior mean, all parameters at once."""
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+from scipy.stats import chi2
+
+from mixtures._kernel import Rows
+from mixtures.coordinates import Coordinates
+from mixtures.families import AbstractParams
+from mixtures.model import Mixture
+
+_DRAWS_PER_COORDINATE = 5  # fewer leave a covariance matrix that says little
+
+
+@dataclass(frozen=True)
+class Location:
+    """Mahalanobis distances from the mean of relabelled posterior draws, in unconstrained coordinates.
+
+    `map` is that of EM's MAP and `vi` of VI's mean, in posterior sds over all `dimension` coordinates together;
+    `beyond` is the share of a normal posterior that lies farther out than the MAP. NaN where draws are too few.
+    """
+
+    map: float
+    vi: float
+    dimension: int
+
+    @property
+    def beyond(self) -> float:
+        """P(χ² > distance²) with as many degrees of freedom as coordinates."""
+        return float(chi2.sf(self.map**2, self.dimension))
+
+
+def location(model: Mixture, rows: Rows, plug_in: AbstractParams, vi: AbstractParams, nuts: AbstractParams) -> Location:
+    """Distances of `plug_in` parameters, and of the mean of VI's draws, from the mean of NUTS's (one leading axis)."""
+    point, vi_mean, draws = map(np.asarray, _coordinates(model, rows, plug_in, vi, nuts))
+    dimension = draws.shape[1]
+    if len(draws) < _DRAWS_PER_COORDINATE * dimension:
+        return Location(float("nan"), float("nan"), dimension)
+    factor = np.linalg.cholesky(np.atleast_2d(np.cov(draws.T)))
+    far = [float(np.linalg.norm(np.linalg.solve(factor, p - draws.mean(axis=0)))) for p in (point, vi_mean)]
+    return Location(far[0], far[1], dimension)
+
+
+@eqx.filter_jit
+def _coordinates(model: Mixture, rows: Rows, plug_in, vi, nuts) -> tuple[Float[Array, " d"], Float[Array, " d"], Array]:
+    coordinates = Coordinates.of(model, rows.frame)
+    return (
+        coordinates.vector(plug_in),
+        jnp.mean(jax.vmap(coordinates.vector)(vi), axis=0),
+        jax.vmap(coordinates.vector)(nuts),
+    )

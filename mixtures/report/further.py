@@ -1,0 +1,67 @@
+"""The comparison's further evidence as plain values: partitions, prediction, intervals, the prior's say, and misfit."""
+
+import numpy as np
+
+from mixtures.compare.comparison import Comparison
+from mixtures.compare.intervals import EMIntervals
+from mixtures.compare.partitions import Place
+from mixtures.compare.prediction import Prediction
+
+
+def further_content(c: Comparison) -> dict:
+    """Everything that needs a posterior is None where NUTS did not converge, or where there is no MAP to compare."""
+    sampled, both = c.nuts.status.is_estimate, c.nuts.status.is_estimate and c.map.status.is_estimate
+    return {
+        "intervals": [_intervals(kind) for kind in c.intervals],
+        "place": _place(c.place) if both else None,
+        "location": {"map": c.location.map, "vi": c.location.vi, "dimension": c.location.dimension} if both else None,
+        "prediction": _prediction(c.prediction) if both else None,
+        "sensitivity": {
+            "reason": c.sensitivity.reason,
+            "prior": {name: np.asarray(v) for name, v in c.sensitivity.prior.items()},
+            "likelihood": {name: np.asarray(v) for name, v in c.sensitivity.likelihood.items()},
+        }
+        if sampled
+        else None,
+        "check": {"reason": c.check.reason, "tails": dict(c.check.tails)} if sampled else None,
+    }
+
+
+def sentences(c: Comparison) -> list[str]:
+    """What the page says of it; nothing is concluded from a posterior that did not converge."""
+    if not c.nuts.status.is_estimate:
+        return []
+    of_posterior = [c.sensitivity.reason, c.check.reason]
+    if not c.map.status.is_estimate:
+        return of_posterior
+    return [*_of_location(c), c.place.reason, c.prediction.reason, *of_posterior]
+
+
+def _of_location(c: Comparison) -> list[str]:
+    if not np.isfinite(c.location.map):
+        return []
+    return [
+        f"All parameters at once, the MAP lies {c.location.map:.1f} posterior sds from the posterior mean in "
+        f"{c.location.dimension} dimensions; {c.location.beyond:.0%} of a normal posterior would lie farther out."
+    ]
+
+
+def _intervals(one: EMIntervals) -> dict:
+    return {"kind": one.kind, "se": one.errors, "intervals": one.intervals, "reason": one.reason}
+
+
+def _place(place: Place) -> dict:
+    names = ("expected_vi", "expected_vi_mcse", "expected_binder", "expected_binder_mcse", "least_vi", "distance")
+    names += ("radius", "level", "beyond", "similarity_gap", "num_rows", "inside", "reason")
+    return {name: getattr(place, name) for name in names}
+
+
+def _prediction(prediction: Prediction) -> dict:
+    return {
+        "em": prediction.em.total,
+        "posterior": prediction.posterior.elpd,
+        "difference": prediction.difference,
+        "standard_error": prediction.standard_error,
+        "khat_max": float(prediction.posterior.khat.max()),
+        "reason": prediction.reason,
+    }

@@ -1,0 +1,85 @@
+"""Mahalanobis distances, EM's intervals by kind, and prediction of rows left out."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mixtures as mx
+from mixtures.compare.agreement import plug_in_interval
+from mixtures.compare.intervals import em_intervals
+from mixtures.compare.location import location
+from mixtures.compare.prediction import predict_fairly
+from mixtures.coordinates import Coordinates
+
+KEY = jax.random.key(12)
+
+
+@pytest.fixture(scope="module")
+def single():
+    x = np.random.default_rng(2).normal(1.0, 2.0, 60)
+    model = mx.Mixture.for_data(x, 1)
+    return model, x, mx.fit_em(model, x, key=KEY, num_starts=2)
+
+
+def test_distance_is_in_posterior_sds(single):
+    """Draws with mean m and covariance S: a point m + L z lies at the length of z, whatever S is."""
+    model, x, fit = single
+    coordinates = Coordinates.of(model, model.prepare(x).frame)
+    centre = coordinates.vector(fit.params)
+    rng = np.random.default_rng(0)
+    factor = np.array([[0.3, 0.0], [0.1, 0.05]])
+    z = rng.normal(size=(400, 2))
+    z = (z - z.mean(axis=0)) @ np.linalg.inv(np.linalg.cholesky(np.cov(z.T))).T
+    draws = jax.vmap(coordinates.params)(centre + z @ factor.T)
+    shifted = jax.vmap(coordinates.params)(centre + z @ factor.T + factor @ np.array([3.0, 4.0]))
+    found = location(model, model.prepare(x), fit.params, shifted, draws)
+    assert (found.map, found.vi) == pytest.approx((0.0, 5.0), abs=1e-6)
+    assert found.dimension == 2
+    far = eqx.tree_at(lambda p: p.means, fit.params, fit.params.means + 1.0)
+    assert location(model, model.prepare(x), far, shifted, draws).beyond < 1.0
+    few = jax.tree.map(lambda leaf: leaf[:9], draws)
+    assert np.isnan(location(model, model.prepare(x), fit.params, few, few).map)
+
+
+def test_intervals_are_those_of_their_kinds(single):
+    model, x, fit = single
+    found = {one.kind: one for one in em_intervals(model, fit, jnp.asarray(x), ("y",), KEY)}
+    assert set(found) == {"observed", "sandwich", "bootstrap"}
+    free = model.free_estimates(("y",))
+    for kind in ("observed", "sandwich"):
+        errors = mx.standard_errors(model, fit, x, kind=kind)
+        assert found[kind].errors[0] == float(errors.values["means"][0, 0])
+        assert found[kind].intervals[0] == plug_in_interval(
+            free[0], float(fit.params.means[0, 0]), found[kind].errors[0]
+        )
+    # The bootstrap's sd of a mean is σ̂/√n, to the error of 500 replicates, and its interval 1.6 of these to each side.
+    sd = x.std() / np.sqrt(len(x))
+    low, high = found["bootstrap"].intervals[0]
+    assert found["bootstrap"].errors[0] == pytest.approx(sd, rel=4 / np.sqrt(2 * 500))
+    assert (high - low) / 2 == pytest.approx(1.598 * sd, rel=0.2)
+    assert not any(one.reason for one in found.values())
+
+
+def test_a_bootstrap_that_would_take_long_is_refused_in_words(single, monkeypatch):
+    model, x, fit = single
+    monkeypatch.setattr("mixtures.compare.intervals._MOST_WORK", 100)
+    (_, _, refused) = em_intervals(model, fit, jnp.asarray(x), ("y",), KEY)
+    assert "500 replicates of 60 rows would take long" in refused.reason
+    assert np.isnan(refused.errors).all()
+
+
+def test_prediction_is_of_rows_left_out(single):
+    """EM's plug-in normal predicts worse than the posterior, which knows that it is uncertain, by about d/2N a row."""
+    model, x, fit = single
+    posterior = mx.fit_gibbs(model, x, key=KEY, num_warmup=100, num_samples=2000)
+    found = predict_fairly(model, x, fit, posterior, key=KEY)
+    assert found.difference == pytest.approx(found.em.total - found.posterior.elpd, abs=1e-6)
+    assert found.em.total < float(fit.log_likelihood) - 1.0, "in-sample likelihood is not what is compared"
+    gaps = np.asarray(found.em.log_density) - found.posterior.pointwise
+    assert found.standard_error == pytest.approx(gaps.std(ddof=1) * np.sqrt(len(x)))
+    assert found.reason.startswith("On rows left out ")
+    failed = eqx.tree_at(lambda f: f.em.status, found, found.em.status.at[0].set(int(mx.Status.DEGENERATE)))
+    assert np.isnan(failed.difference)
+    assert "could not be measured" in failed.reason
