@@ -69,7 +69,7 @@ def test_whole_covariances_in_closed_form():
     bridge = mx.bridge_evidence(posterior, x, key=KEY)
     assert bridge.log_evidence == pytest.approx(expected, abs=4 * bridge.mcse)
     assert bridge.mcse < 0.02
-    smc = mx.fit_smc(model, x, key=KEY, num_particles=1000).info
+    smc = mx.fit_smc(model, x, key=KEY, num_particles=500).info
     assert smc.log_evidence == pytest.approx(expected, abs=4 * max(smc.log_evidence_mcse, 0.02))
 
 

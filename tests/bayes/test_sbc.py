@@ -18,7 +18,7 @@ LEVEL = 0.001
 ENGINES = {
     "nuts": partial(mx.fit_nuts, num_warmup=200, num_samples=400, num_chains=1),
     "gibbs": partial(mx.fit_gibbs, num_warmup=200, num_samples=1000, num_chains=1),
-    "smc": partial(mx.fit_smc, num_particles=100, num_runs=1),
+    "smc": partial(mx.fit_smc, num_particles=100, num_runs=1, num_moves=3),
 }
 
 

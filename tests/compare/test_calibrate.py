@@ -41,7 +41,7 @@ def test_posterior_intervals_are_nominal_under_their_prior():
         explicit(2),
         30,
         KEY,
-        methods=("VI", "NUTS"),
+        methods=("NUTS",),
         num_simulations=100,
         num_warmup=200,
         num_samples=300,
@@ -54,8 +54,7 @@ def test_posterior_intervals_are_nominal_under_their_prior():
         assert stats.binomtest(round(one.coverage * 100), 100, 0.9).pvalue > SURPRISE, name
     told = dict(sentence.split(":", 1) for sentence in found.sentences)
     assert "nominal for all quantities" in told["NUTS"]
-    assert row(found, "VI", "weight_min").coverage < 0.85, "mean widths of a normal approximation are too small here"
-    assert set(found.to_frame()["method"]) == {"VI", "NUTS"}
+    assert set(found.to_frame()["method"]) == {"NUTS"}
 
 
 def test_at_fixed_parameters_every_data_set_has_the_same_truth(series):
