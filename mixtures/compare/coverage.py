@@ -78,7 +78,11 @@ class Calibration:
                 continue
             worst = min(rows, key=lambda row: row.coverage)
             off = [row for row in rows if self._is_off(row)]
-            verdict = f"{len(off)} of {len(rows)} quantities are off nominal" if off else "nominal for all quantities"
+            verdict = (
+                f"{len(off)} of {len(rows)} quantities are clearly off nominal"
+                if off
+                else "none is clearly off nominal"
+            )
             doubted = 1 - float(self.trusted[method].mean())
             doubt = f"; it raises doubts itself for {doubted:.0%} of data sets" if doubted > 0 else ""
             told.append(

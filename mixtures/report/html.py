@@ -274,16 +274,15 @@ def _distances(value: dict) -> list[dict]:
 def _kinds(value: dict) -> dict:
     """EM's standard errors and intervals by kind, a line for each parameter."""
     kinds = value["further"]["intervals"]
+
+    def cell(kind: dict, i: int) -> str:
+        if kind["se"][i] is None:
+            return "—"
+        low, high = kind["intervals"][i]
+        return f"{number(kind['se'][i], 2)} ({number(low, 3)} to {number(high, 3)})"
+
     lines = [
-        {
-            "name": row["parameter"],
-            "cells": [
-                f"{number(kind['se'][i])} ({number(kind['intervals'][i][0])} to {number(kind['intervals'][i][1])})"
-                if kind["se"][i] is not None
-                else "—"
-                for kind in kinds
-            ],
-        }
+        {"name": row["parameter"], "cells": [cell(kind, i) for kind in kinds]}
         for i, row in enumerate(value["agreement"])
     ]
     refusals = [f"{kind['kind'].capitalize()}: {kind['reason']}" for kind in kinds if kind["reason"]]
