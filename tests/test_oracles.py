@@ -68,10 +68,8 @@ class TestDensities:
             if matrices
             else dist.InverseGamma(2.0, 1.5)
         )
-        prior = mx.priors.Independent(
-            dist.Dirichlet(jnp.array([1.5, 2.0])), dist.Normal(0.5, 3.0), covariance=on_covariance
-        )
-        expected = stats.dirichlet([1.5, 2.0]).logpdf(weights) + stats.norm(0.5, 3.0).logpdf(means).sum()
+        prior = mx.priors.Independent(dist.Dirichlet(jnp.full(2, 1.5)), dist.Normal(0.5, 3.0), covariance=on_covariance)
+        expected = stats.dirichlet([1.5, 1.5]).logpdf(weights) + stats.norm(0.5, 3.0).logpdf(means).sum()
         if matrices:
             for matrix in compact if covariance == "full" else [compact]:
                 expected += stats.invwishart(num_features + 3, scale_matrix).logpdf(matrix)

@@ -94,6 +94,7 @@ def build_prior(
     layout = family.layout(num_components, num_features)
     try:
         prior = Independent(**distributions)
+        prior.check(num_components)
         prior.sites(layout)
     except (TypeError, ValueError) as error:
         raise PriorError(f"The prior does not suit this model: {_clause(error)}.") from error

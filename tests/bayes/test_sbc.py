@@ -28,7 +28,7 @@ def explicit():
     return mx.Mixture(mx.Gaussian(), 2, prior)
 
 
-def study(model, fit, count=200, **settings):
+def study(model, fit, count=150, **settings):
     return mx.simulation_based_calibration(
         model, fit, key=KEY, num_rows=20, num_simulations=count, num_draws=49, **settings
     )
@@ -43,8 +43,8 @@ def test_engines_are_calibrated(explicit, engine):
         *("log_likelihood", "log_joint"),
     }
     assert found.p_value > LEVEL, found.reason
-    assert seen[-1] == (200, 200)
-    assert found.reason.startswith("Ranks are uniform in 200 simulations")
+    assert seen[-1] == (150, 150)
+    assert found.reason.startswith("Ranks are uniform in 150 simulations")
 
 
 def test_a_posterior_of_another_model_is_not(explicit):

@@ -15,7 +15,7 @@ GOOD_PRIORS = {
     "mean = Normal(-1.5, scale=2)\nscale = LogNormal(0, 1)": ("diagonal", 2),
     "mean=Normal([0, 1], [1, 2]); scale=HalfNormal([1, 2]); correlation=LKJ(2, 3.0)": ("full", 2),
     "mean=MultivariateNormal([0, 1], [[1, 0], [0, 1]]); covariance=InverseWishart(4, [[1, 0], [0, 1]])": ("tied", 2),
-    "mean=Uniform(-5, 5); covariance=InverseGamma(2, 1); weights=Dirichlet(concentration=[1, 2, 3])": ("spherical", 2),
+    "mean=Uniform(-5, 5); covariance=InverseGamma(2, 1); weights=Dirichlet(concentration=[2, 2, 2])": ("spherical", 2),
 }
 
 
@@ -52,6 +52,7 @@ BAD_PRIORS = {
     "mean=Poisson(3); scale=HalfNormal(1)": "mean must be a distribution of a continuous number",
     "mean=Normal(0, 1); scale=Uniform(-1, 1)": "scale must be a distribution of a positive number",
     "mean=Normal(0, 1); scale=HalfNormal(1); weights=Dirichlet([1, 1])": "over 3 weights",
+    "mean=Normal(0, 1); scale=HalfNormal(1); weights=Dirichlet([1, 2, 3])": "one concentration for all components",
     "mean=Normal(0, 1); scale=HalfNormal(1); correlation=LKJ(3)": "correlation goes with full and tied covariances",
     "mean=Normal([0, 1, 2], 1); scale=HalfNormal(1)": "one distribution for all components",
 }

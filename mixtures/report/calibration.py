@@ -1,0 +1,72 @@
+"""The report of a calibration: a page with its figure and table, and the same numbers as JSON and CSV."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mixtures.compare.coverage import Calibration
+from mixtures.data import Data
+from mixtures.em.fit import EMFit
+from mixtures.model import Mixture
+from mixtures.report.content import SCHEMA, data_content, model_content, run_content
+from mixtures.report.folder import replace_folder
+from mixtures.report.html import environment, stylesheet
+from mixtures.report.plain import plain, to_json
+from mixtures.report.plots import picture
+from mixtures.report.plots_calibration import coverages
+from mixtures.report.svg import drawing_style
+
+
+@dataclass(frozen=True)
+class CalibrationRun:
+    """A calibration, with the data and the fit that it was made for."""
+
+    data: Data
+    model: Mixture
+    fit: EMFit
+    calibration: Calibration
+    settings: dict
+
+
+def calibration_content(run: CalibrationRun) -> dict:
+    """Everything the page says, as plain values."""
+    found = run.calibration
+    return plain(
+        {
+            "schema": SCHEMA,
+            "data": data_content(run.data),
+            "model": model_content(run.model, run.data),
+            "run": run_content(run.fit),
+            "settings": run.settings,
+            "level": found.level,
+            "num_rows": found.num_rows,
+            "num_simulations": len(found.truth),
+            "from_prior": found.from_prior,
+            "label_free": list(found.quantities[: found.num_label_free]),
+            "sentences": found.sentences,
+            "methods": [
+                {"name": name, "failed": found.failed(name), "trusted": float(found.trusted[name].mean())}
+                for name in found.estimates
+            ],
+            "rows": [row._asdict() for row in found.rows()],
+        }
+    )
+
+
+def save_calibration(folder: str | Path, run: CalibrationRun) -> Path:
+    """Write calibration.html, .json and .csv to `folder`, whole or not at all; errors as for `replace_folder`."""
+    value = calibration_content(run)
+
+    def write(into: Path) -> None:
+        (into / "calibration.json").write_text(to_json(value) + "\n", encoding="utf-8")
+        (into / "calibration.html").write_text(calibration_page(value), encoding="utf-8")
+        run.calibration.to_frame().to_csv(into / "calibration.csv", index=False)
+
+    return replace_folder(folder, write)
+
+
+def calibration_page(value: dict) -> str:
+    """Render the page from the content of a calibration."""
+    pages = environment()
+    with drawing_style():
+        pictures = {"coverage": picture(coverages(value))}
+    return pages.get_template("calibration.html.j2").render(**value, pictures=pictures, style=stylesheet(pages))
