@@ -48,14 +48,17 @@ def test_a_step_leaves_the_joint_distribution_as_it_is(kind, covariance):
 
     @jax.jit
     def one(key):
-        key_params, key_rows, *keys = jax.random.split(key, 7)
-        before = params = model.sample_prior(key_params, 2)
-        x = model.sample(params, key_rows, 12)[0]
-        for own in keys:
+        key_params, key_rows, key_steps = jax.random.split(key, 3)
+        before = model.sample_prior(key_params, 2)
+        x = model.sample(before, key_rows, 12)[0]
+
+        def step(params, own):
             key_shares, key_draw = jax.random.split(own)
             shares = allocate(model, model.prepare(x), params, key_shares)
-            params = given.draw(key_draw, params, moments_of(given, x, shares))
-        return [summary(p, x) for p in (before, params)]
+            return given.draw(key_draw, params, moments_of(given, x, shares)), None
+
+        after, _ = jax.lax.scan(step, before, jax.random.split(key_steps, 5))
+        return [summary(p, x) for p in (before, after)]
 
     def summary(params, x):
         flat = jnp.concatenate(
