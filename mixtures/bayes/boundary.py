@@ -16,6 +16,14 @@ from mixtures.starts import given_params
 _SAME = 1e-3  # relative difference of log-likelihoods of the same rows, in whichever precision
 
 
+def admit_model(model: Mixture, key: Key[Array, ""], on_progress: OnProgress | None = None) -> None:
+    """Refuse a mixture without a proper prior, and what is no key or no callback."""
+    check_model(model)
+    check_key(key)
+    check_callback("on_progress", on_progress)
+    refuse_flat(model)
+
+
 def admit(
     model: Mixture,
     x: Real[ArrayLike, "N *D"],
@@ -32,10 +40,7 @@ def admit(
         If an argument is not what it should be, the model has no prior, or there are fewer than `least_rows` rows (as
         many as components, if not given).
     """
-    check_model(model)
-    check_key(key)
-    check_callback("on_progress", on_progress)
-    refuse_flat(model)
+    admit_model(model, key, on_progress)
     data = as_rows(x)
     check_data(data, model.num_components if least_rows is None else least_rows)
     if reference is not None:

@@ -80,21 +80,13 @@ def importance_correct(vi: Posterior[VIInfo]) -> Corrected:
     ValueError
         If `vi` is something else.
     """
-    from arviz_stats.base import array_stats
-
     check_type("vi", vi, Posterior, "an approximation from fit_vi")
     if not isinstance(vi.info, VIInfo) or vi.info.guide == "pathfinder":
         raise ValueError(
             "vi must be an approximation from fit_vi with a guide other than 'pathfinder', whose draws have been "
             "resampled by importance already."
         )
-    log_weights = np.asarray(vi.info.log_weights, np.float64)
-    finite = np.isfinite(log_weights)
-    if not finite.all():
-        log_weights = np.where(finite, log_weights, log_weights[finite].min(initial=0.0))
-    smoothed, _ = array_stats.psislw(-log_weights)  # it takes minus the log weights
-    khat, weights = vi.info.khat, np.exp(smoothed - smoothed.max())
-    weights /= weights.sum()
+    weights, khat = vi.info.smoothed()
     values = {name: np.asarray(v)[0] for name, v in vi.model.family.estimates(vi.params).items()}
     allowed = np.where(khat <= MAX_KHAT, 1.0, np.nan)
 

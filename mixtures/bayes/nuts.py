@@ -30,6 +30,7 @@ from mixtures.model import Mixture
 
 MAX_DIVERGENT = 0.01  # share of transitions; a few are noted, more mean that regions were missed
 MIN_BFMI = 0.3  # Betancourt 2016, section 3: below it a chain explores its energies too slowly
+_TARGET_ACCEPT_PROB = 0.8
 _MAX_DEPTH = 10  # of trajectories, in doublings
 
 
@@ -106,7 +107,7 @@ def fit_nuts(
     num_warmup: int = 1000,
     num_samples: int = 1000,
     num_chains: int = 4,
-    target_accept_prob: float = 0.8,
+    target_accept_prob: float = _TARGET_ACCEPT_PROB,
     start: str | AbstractParams | Sequence[AbstractParams] = "dispersed",
     reference: AbstractParams | None = None,
     checkpoint: str | Path | None = None,
@@ -186,7 +187,7 @@ def open_checkpoint(
     x: Float[Array, "N D"],
     key: Key[Array, ""],
     counts: dict[str, int],
-    target_accept_prob: float = 0.8,
+    target_accept_prob: float = _TARGET_ACCEPT_PROB,
     start: str | AbstractParams | Sequence[AbstractParams] = "dispersed",
 ) -> Checkpoint:
     """The file that keeps a run of `fit_nuts` with these arguments; refused if it is there and of another run."""

@@ -12,10 +12,10 @@ from jaxtyping import Array, Float, Key, Real
 
 from mixtures._checks import as_rows, check_count, check_data, check_key, check_type
 from mixtures._trees import evenly, map_draws
-from mixtures.bayes.boundary import admit_draws, check_draws
+from mixtures.bayes.boundary import admit_draws, admit_model, check_draws
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
-from mixtures.model import Mixture, check_model
+from mixtures.model import Mixture
 
 type Statistic = Callable[[Float[Array, "N D"]], Float[Array, "..."]]
 
@@ -112,8 +112,7 @@ def prior_predictive(
     ValueError
         If an argument is wrong, or the model has no prior.
     """
-    check_model(model)
-    check_key(key)
+    admit_model(model, key)
     num_features, num_draws = check_count("num_features", num_features), check_count("num_draws", num_draws)
     num_rows = check_count("num_rows", num_rows)
     key_draws, key_rows = jax.random.split(key)
@@ -172,8 +171,7 @@ def check_prior(
     ValueError
         If an argument is wrong, or the model has no prior.
     """
-    check_model(model)
-    check_key(key)
+    admit_model(model, key)
     key_draws, key_rows = jax.random.split(key)
     draws = _from_prior(model, key_draws, as_rows(x).shape[1], check_count("num_draws", num_draws))
     return _check(model, draws, x, key_rows, statistics)
@@ -183,9 +181,9 @@ def _check(model: Mixture, draws: AbstractParams, x, key, statistics) -> Predict
     rows = as_rows(x)
     check_data(rows, 2)
     chosen = _check_statistics(_default(rows.shape[1]) if statistics is None else statistics)
-    observed = {name: np.asarray(value) for name, value in _each(chosen, rows).items()}
-    simulated = _simulate(model, draws, key, len(rows), _Each(tuple(chosen.items())))
-    return PredictiveCheck(observed, {name: np.asarray(value) for name, value in simulated.items()})
+    each = _Each(tuple(chosen.items()))
+    both = each(rows), _simulate(model, draws, key, len(rows), each)
+    return PredictiveCheck(*(jax.tree.map(np.asarray, values) for values in both))
 
 
 def _default(num_features: int) -> dict[str, Statistic]:
@@ -200,17 +198,13 @@ def _check_statistics(statistics: Mapping[str, Statistic]) -> dict[str, Statisti
     return dict(statistics)
 
 
-def _each(statistics: Mapping[str, Statistic], x: Float[Array, "N D"]) -> dict[str, Float[Array, "..."]]:
-    return {name: jnp.asarray(function(x)) for name, function in statistics.items()}
-
-
 class _Each(eqx.Module):
     """Statistics by name as one function, which is the same to `jit` whenever its functions are."""
 
     statistics: tuple[tuple[str, Statistic], ...] = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, "N D"]) -> dict[str, Float[Array, "..."]]:
-        return _each(dict(self.statistics), x)
+        return {name: jnp.asarray(function(x)) for name, function in self.statistics}
 
 
 def _itself(x: Float[Array, "N D"]) -> Float[Array, "N D"]:

@@ -10,15 +10,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from scipy import stats
 
-from mixtures._checks import check_callback, check_count, check_key
+from mixtures._checks import check_count
 from mixtures._drivers import OnProgress
 from mixtures._trees import evenly
-from mixtures.bayes.boundary import refuse_fixed
-from mixtures.bayes.numpyro_model import refuse_flat
+from mixtures.bayes.boundary import admit_model, refuse_fixed
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.invariants import invariants
-from mixtures.model import Mixture, check_model
+from mixtures.model import Mixture
 
 type Engine = Callable[..., Posterior]
 
@@ -107,10 +106,7 @@ def simulation_based_calibration(
     ValueError
         If an argument is wrong, or the model has no prior.
     """
-    check_model(model)
-    check_key(key)
-    check_callback("on_progress", on_progress)
-    refuse_flat(model)
+    admit_model(model, key, on_progress)
     refuse_fixed(model, "simulation-based calibration")
     if not callable(fit):
         raise ValueError("fit must be an engine such as mx.fit_nuts.")

@@ -15,9 +15,7 @@ from mixtures._drivers import OnProgress
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit
 from mixtures.bayes.diagnostics import MAX_KHAT, Diagnostics
-from mixtures.bayes.numpyro_model import (
-    potential,
-)
+from mixtures.bayes.numpyro_model import potential
 from mixtures.bayes.pathfinder import multipath
 from mixtures.bayes.posterior import AbstractInfo, Posterior, assemble
 from mixtures.bayes.svi import (
@@ -63,14 +61,21 @@ class VIInfo(AbstractInfo):
     @property
     def khat(self) -> float:
         """Pareto k-hat of the importance weights (Yao et al. 2018): how far the approximation is from the posterior."""
+        return self.smoothed()[1]
+
+    def smoothed(self) -> tuple[Float[np.ndarray, " W"], float]:
+        """Pareto-smoothed importance weights, which sum to one, and k-hat; NaN where a weight is not a number."""
         from arviz_stats.base import array_stats
 
         log_weights = np.asarray(self.log_weights, np.float64)
-        allowed = np.isfinite(log_weights)
-        if not allowed.any() or not (allowed | np.isneginf(log_weights)).all():
-            return float("nan")
-        log_weights = np.where(allowed, log_weights, log_weights[allowed].min())  # k-hat is of the upper tail
-        return float(array_stats.psislw(-log_weights)[1])  # it takes minus the log weights
+        finite = np.isfinite(log_weights)
+        if not finite.any() or not (finite | np.isneginf(log_weights)).all():
+            return np.full_like(log_weights, np.nan), float("nan")
+        # A draw without density weighs as little as the lightest: k-hat is of the upper tail.
+        log_weights = np.where(finite, log_weights, log_weights[finite].min())
+        smoothed, khat = array_stats.psislw(-log_weights)  # it takes minus the log weights
+        weights = np.exp(smoothed - smoothed.max())
+        return weights / weights.sum(), float(khat)
 
     def num_divergences(self) -> int:
         """None: optimisation has no trajectories."""

@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from mixtures._checks import check_callback, check_choice, check_count, check_key, check_share, check_type
+from mixtures._checks import check_choice, check_count, check_share, check_type
 from mixtures._drivers import OnProgress
 from mixtures._status import Status
+from mixtures.bayes.boundary import admit_model
 from mixtures.bayes.diagnostics import MAX_KHAT, Diagnostics, summarise
-from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.nuts import NUTSInfo, fit_nuts
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo, fit_vi
@@ -25,7 +25,7 @@ from mixtures.em.uncertainty import standard_errors
 from mixtures.families import AbstractParams
 from mixtures.invariants import invariants
 from mixtures.labels import relabel
-from mixtures.model import Mixture, check_model
+from mixtures.model import Mixture
 
 METHODS = (
     *(f"{objective}, {kind}" for objective in ("ML", "MAP") for kind in ("observed", "opg", "sandwich", "bootstrap")),
@@ -103,11 +103,8 @@ def calibrate(
     ValueError
         If an argument is wrong, or the model has no prior.
     """
-    check_model(model)
-    check_key(key)
-    check_callback("on_progress", on_progress)
+    admit_model(model, key, on_progress)
     check_share("level", level)
-    refuse_flat(model)
     for method in methods:
         check_choice("methods", method, METHODS)
     total, rows = check_count("num_simulations", num_simulations), check_count("num_rows", num_rows, least=2)

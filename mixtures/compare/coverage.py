@@ -54,7 +54,10 @@ class Calibration:
 
     def rows(self) -> list[CalibrationRow]:
         """Coverage, width and bias of each method on each quantity."""
-        return [self._row(method, i) for method in self.estimates for i in range(len(self.quantities))]
+        return [row for method in self.estimates for row in self._rows_of(method)]
+
+    def _rows_of(self, method: str) -> list[CalibrationRow]:
+        return [self._row(method, i) for i in range(len(self.quantities))]
 
     def to_frame(self) -> "DataFrame":
         """The same as a table."""
@@ -72,7 +75,7 @@ class Calibration:
         total = len(self.truth)
         told = []
         for method in self.estimates:
-            rows = [row for row in self.rows() if row.method == method and row.intervals]
+            rows = [row for row in self._rows_of(method) if row.intervals]
             if not rows:
                 told.append(f"{method}: no interval for any of {total} data sets.")
                 continue

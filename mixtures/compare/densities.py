@@ -54,9 +54,10 @@ def density(
 ) -> Density:
     """Compare the density of `plug_in` parameters with the predictives of draws (one leading axis)."""
     both = {"vi": vi, "nuts": nuts}
-    near = {name: hellinger(model, plug_in, draws, key) for name, draws in both.items()}
-    near["vi_nuts"] = hellinger(model, vi, nuts, key)
-    costs = {name: kl_divergence(model, plug_in, draws, key) for name, draws in both.items()}
+    points = {name: log_densities(model, plug_in, draws, key) for name, draws in both.items()}
+    costs = {name: kl_divergence(*values) for name, values in points.items()}
+    points["vi_nuts"] = log_densities(model, vi, nuts, key)
+    near = {name: hellinger(*values) for name, values in points.items()}
     wide, sds = jnp.asarray(grids(values, _WIDE, _FINE)), values.std(axis=0)
     moved = {name: wasserstein(model, plug_in, draws, wide) for name, draws in both.items()}
     grid = jnp.asarray(grids(values))
@@ -83,16 +84,12 @@ def thin(posterior: Posterior, most: int = _MAX_DRAWS) -> AbstractParams:
     return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(count, *leaf.shape[2:])[keep], posterior.params)
 
 
-@eqx.filter_jit
-def hellinger(
-    model: Mixture, first: AbstractParams, second: AbstractParams, key: Key[Array, ""]
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Hellinger distance between two predictives p and q, means over draws or of one set of parameters, with its error.
+def hellinger(log_p: Float[Array, "2 n"], log_q: Float[Array, "2 n"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Hellinger distance between two densities, from `log_densities` of them, with its error.
 
     H² = 1 − ∫√(p q) = 1 − E_m[√(p q) / m] with m = (p + q)/2, whose integrand lies in [0, 1], so that the error is
     bounded by 1/(2√n) whatever the dimension.
     """
-    log_p, log_q = _at_points(model, first, second, key)
     values = jnp.exp(0.5 * (log_p + log_q) - jnp.logaddexp(log_p, log_q) + jnp.log(2.0))
     squared = jnp.maximum(1.0 - jnp.mean(values), 0.0)
     error = jnp.sqrt(jnp.sum(jnp.var(values, axis=1)) / values.shape[1]) / 2
@@ -100,20 +97,20 @@ def hellinger(
     return distance, error / jnp.maximum(2 * distance, jnp.sqrt(error) + jnp.finfo(error.dtype).tiny)
 
 
-@eqx.filter_jit
-def kl_divergence(
-    model: Mixture, first: AbstractParams, second: AbstractParams, key: Key[Array, ""]
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Kullback–Leibler divergence ∫ q log(q/p) of the second predictive q from the first p, with its error; nats."""
-    log_p, log_q = _at_points(model, first, second, key)
+def kl_divergence(log_p: Float[Array, "2 n"], log_q: Float[Array, "2 n"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Kullback–Leibler divergence ∫ q log(q/p) of the second density from the first, likewise, with its error; nats."""
     values = (log_q - log_p)[1]
     return jnp.mean(values), jnp.std(values) / jnp.sqrt(len(values))
 
 
-def _at_points(
+@eqx.filter_jit
+def log_densities(
     model: Mixture, first: AbstractParams, second: AbstractParams, key: Key[Array, ""]
 ) -> tuple[Float[Array, "2 n"], Float[Array, "2 n"]]:
-    """Log densities of two predictives, at points from the first and points from the second."""
+    """Log densities of two predictives, each at points from the first and points from the second.
+
+    Either is the density of one set of parameters, or the mean over draws (one leading axis).
+    """
     both = [_as_draws(params) for params in (first, second)]
     x = jnp.concatenate([_points(model, p, k) for p, k in zip(both, jax.random.split(key), strict=True)])
     log_p, log_q = (_log_predictive(model, params, x).reshape(2, -1) for params in both)
