@@ -1,6 +1,8 @@
 """Where chains begin, on which devices they run, and how a run is cut into chunks."""
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import equinox as eqx
@@ -8,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Frame
@@ -69,6 +71,18 @@ def device_mesh(num_chains: int, x: Float[Array, "N D"]) -> Mesh | None:
     if count == 1 or len(x.sharding.device_set) > 1:
         return None
     return Mesh(np.array(devices[:count]), ("chain",))
+
+
+def threads_help(x: Float[Array, "N D"]) -> bool:
+    """Whether programs on several threads share out the cores: a small one keeps a single core busy."""
+    return len(x.sharding.device_set) == 1 and next(iter(x.devices())).platform == "cpu" and (os.cpu_count() or 1) > 1
+
+
+def on_threads(program: Callable[[Int[Array, ""]], Any], num_chains: int) -> list[Any]:
+    """The compiled `program` of every chain's number, as many at once as there are cores."""
+    numbers = [jnp.int32(chain) for chain in range(num_chains)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda chain: jax.block_until_ready(program(chain)), numbers))
 
 
 def in_chunks(

@@ -1,6 +1,7 @@
-"""`fit_nuts`: NumPyro's NUTS kernel in one compiled program, chain after chain or on a device each."""
+"""`fit_nuts`: NumPyro's NUTS kernel, compiled with its warm-up, on a core or a device for each chain."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -19,7 +20,7 @@ from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit
-from mixtures.bayes.chains import device_mesh, in_chunks, starting_points
+from mixtures.bayes.chains import device_mesh, in_chunks, on_threads, starting_points, threads_help
 from mixtures.bayes.checkpoint import Checkpoint
 from mixtures.bayes.diagnostics import Diagnostics, judge_chains
 from mixtures.bayes.numpyro_model import potential
@@ -30,7 +31,9 @@ from mixtures.model import Mixture
 
 MAX_DIVERGENT = 0.01  # share of transitions; a few are noted, more mean that regions were missed
 MIN_BFMI = 0.3  # Betancourt 2016, section 3: below it a chain explores its energies too slowly
-_TARGET_ACCEPT_PROB = 0.8
+# Dual averaging ends above its target: asked for 0.65, chains accept 0.82 (measured on five data sets), near the 0.8
+# that Hoffman and Gelman 2014 aim at, and give up to twice the ESS of those asked for 0.8, which accept 0.90.
+_TARGET_ACCEPT_PROB = 0.65
 _MAX_DEPTH = 10  # of trajectories, in doublings
 
 
@@ -128,7 +131,7 @@ def fit_nuts(
     num_chains
         C. Where JAX has several local devices, chains are shared out over as many of them as divide C.
     target_accept_prob
-        Acceptance probability that the step size is adapted to.
+        Acceptance probability that the step size is adapted to; chains end up accepting more than that.
     start
         ``"dispersed"``: uniform on [−2, 2] in every standardised unconstrained coordinate. Or parameters, one set or
         several: those of an EM fit, or of its modes, ``[mode.params for mode in em.modes]``. Chains take them in turn,
@@ -173,6 +176,9 @@ def fit_nuts(
         mesh = device_mesh(num_chains, data)
 
         def advance(states, length):
+            if mesh is None and threads_help(data):
+                given = model, rows, states, target, num_warmup, length
+                return _together(on_threads(partial(_sample_chain, *given), num_chains))
             return _sample(model, rows, states, target, num_warmup, length, mesh)
 
         like = states, _Draws(*[states.energy] * len(_Draws._fields))
@@ -227,22 +233,39 @@ class _Draws(NamedTuple):
     step_size: Float[Array, "C S"]
 
 
+def _advance(model, rows, state: HMCState, target, num_warmup: int, length: int) -> tuple[HMCState, _Draws]:
+    """One chain, `length` iterations on."""
+    _, start, sample = _kernel_for(model, rows, target, num_warmup)
+    # NumPyro's kernel keeps its adaptation schedule in a closure that only `start` fills in.
+    start(jax.random.key(0), state.z)
+
+    def one(state, _):
+        state = sample(state)
+        step_size = state.adapt_state.step_size
+        kept = state.z, state.diverging, state.num_steps, state.accept_prob, state.energy, step_size
+        return state, _Draws(*kept)
+
+    return jax.lax.scan(one, state, None, length=length)
+
+
+@eqx.filter_jit
+def _sample_chain(model, rows, states: HMCState, target, num_warmup: int, length: int, chain: Int[Array, ""]):
+    """Advance one of several chains."""
+    own = jax.tree.map(lambda leaf: leaf[chain], states)
+    return _advance(model, rows, own, target, num_warmup, length)
+
+
+@eqx.filter_jit
+def _together(chains: list[tuple[HMCState, _Draws]]) -> tuple[HMCState, _Draws]:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *chains)
+
+
 @eqx.filter_jit
 def _sample(model, rows, states: HMCState, target, num_warmup: int, length: int, mesh: Mesh | None):
     """Advance every chain by `length` iterations, those of one device in turn."""
 
     def advance_all(model, rows, target, states):
-        _, start, sample = _kernel_for(model, rows, target, num_warmup)
-        # NumPyro's kernel keeps its adaptation schedule in a closure that only `start` fills in.
-        start(jax.random.key(0), states.z[0])
-
-        def one(state, _):
-            state = sample(state)
-            step_size = state.adapt_state.step_size
-            kept = state.z, state.diverging, state.num_steps, state.accept_prob, state.energy, step_size
-            return state, _Draws(*kept)
-
-        return jax.lax.map(lambda state: jax.lax.scan(one, state, None, length=length), states)
+        return jax.lax.map(lambda state: _advance(model, rows, state, target, num_warmup, length), states)
 
     if mesh is None:
         return advance_all(model, rows, target, states)

@@ -14,7 +14,7 @@ from mixtures.bayes.nuts import NUTSInfo
 from tests.models import CASES, IDS, make
 
 KEY = jax.random.key(4)
-SETTINGS = {"num_warmup": 300, "num_samples": 400, "num_chains": 2}
+SETTINGS = {"num_warmup": 300, "num_samples": 700, "num_chains": 2}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def whole(problem):
 
 def cut_off(problem, path):
     def stop(done, total):
-        assert total == 700
+        assert total == 1000
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -43,8 +43,14 @@ def test_a_run_that_is_continued_gives_the_same_draws(problem, whole, tmp_path):
     again = mx.fit_nuts(*problem, key=KEY, checkpoint=path, on_progress=lambda *a: seen.append(a), **SETTINGS)
     np.testing.assert_array_equal(again.log_joint, whole.log_joint)
     np.testing.assert_array_equal(again.params.means, whole.params.means)
-    assert len(seen) == 2, "of three chunks one was done"
+    assert len(seen) == 3, "of four chunks one was done"
     assert [p.name for p in tmp_path.iterdir()] == ["state"]
+
+
+def test_chains_on_threads_are_those_run_in_turn(problem, whole, monkeypatch):
+    monkeypatch.setattr("mixtures.bayes.nuts.threads_help", lambda x: False)
+    in_turn = mx.fit_nuts(*problem, key=KEY, **SETTINGS)
+    np.testing.assert_allclose(in_turn.params.means, whole.params.means, rtol=1e-9)
 
 
 @pytest.mark.parametrize("change", ["key", "data", "model", "settings"])
