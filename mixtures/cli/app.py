@@ -140,6 +140,15 @@ def compare(
     samples: Annotated[
         int | None, typer.Option(min=4, metavar="S", help="NUTS draws kept of a chain (2000 if not given).")
     ] = None,
+    simulations: Annotated[
+        int,
+        typer.Option(
+            "--calibrate",
+            min=0,
+            metavar="M",
+            help="Data sets to simulate from the fit, to report what intervals cover at this sample size.",
+        ),
+    ] = 0,
     drop_missing: _DropMissing = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the same command where it was cut off, instead of anew.")
@@ -169,6 +178,7 @@ def compare(
             console.print("Quick look: few starts and draws, so these numbers are not for a publication.\n")
         with display.Stages() as stages, unfinished_run(unfinished, resume):
             settings |= {"checkpoint": unfinished, "guide": guide.value, "on_stage": stages}
+            settings |= {"num_simulations": simulations}
             result = run(model, data, key=jax.random.key(seed), **settings)
             stages("report")
             written = save(result, folder)
@@ -177,6 +187,21 @@ def compare(
         if not result.map.status.is_estimate:
             raise typer.Exit(FAILED)
         raise typer.Exit(NOT_COMPARABLE if result.verdict.level == "not comparable" else 0)
+
+
+@app.command(short_help="Draw a report again, without fitting.", epilog=EXIT_CODES)
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A folder that `mixtures compare` wrote.", show_default=False)
+    ],
+) -> None:
+    """Draw the pages and tables of a report again from its report.json, without fitting anything."""
+    begin = time.perf_counter()
+    with exit_codes():
+        from mixtures.cli import display
+        from mixtures.report import redraw
+
+        display.show_written(display.make_console(), redraw(folder), time.perf_counter() - begin)
 
 
 @app.command(short_help="Fit by EM alone, in seconds.", epilog=FIT_EXAMPLES + EXIT_CODES)

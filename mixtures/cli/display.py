@@ -26,7 +26,10 @@ _TEXT_WIDTH = 100  # of sentences; longer lines are hard to read
 _TABLE_WIDTH = 400  # away from a terminal, where a table is better wide than broken
 _FILES = {
     "report.html": "the report; open it in a browser",
+    "report.md": "the same in short, for pull requests",
     "report.json": "the same numbers, for programs",
+    "parameters.csv": "the table of parameters, for spreadsheets",
+    "parameters.tex": "the same, for LaTeX",
     "posterior.nc": "the posterior draws, for ArviZ",
     "fit.json": "the estimates, for programs",
     "select.html": "the candidates and the choice; open it in a browser",
@@ -156,7 +159,7 @@ def show_written(console: Console, folder: Path | None, seconds: float) -> None:
         console.print(Text(f"Written to {_relative(folder)}:"))
         for file in sorted(folder.iterdir()):
             if file.name in _FILES:
-                console.print(Text(f"  {file.name:<13} {_FILES[file.name]}"))
+                console.print(Text(f"  {file.name:<14} {_FILES[file.name]}"))
     console.print(f"Took {seconds:.1f} s.")
 
 

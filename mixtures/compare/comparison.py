@@ -18,6 +18,8 @@ from mixtures.bayes.predictive import PredictiveCheck, check_posterior
 from mixtures.bayes.sensitivity import Sensitivity, prior_sensitivity
 from mixtures.bayes.vi import GUIDES, VIInfo, fit_vi
 from mixtures.compare.agreement import AgreementRow, agreement
+from mixtures.compare.calibrate import calibrate
+from mixtures.compare.coverage import Calibration
 from mixtures.compare.densities import Density, density, thin
 from mixtures.compare.intervals import EMIntervals, em_intervals
 from mixtures.compare.location import Location, location
@@ -41,8 +43,8 @@ class Comparison:
     `prediction` who describes rows left out better; then `location` of all parameters at once and `agreement` of each,
     with EM's `intervals` by every kind. `sensitivity` and `check` say what the prior decides and what the data have
     that the model lacks. `floor_profile` is there where the likelihood was seen to be unbounded and the covariance
-    model can be profiled. `timings` are seconds by stage, compilation included; `settings` the key and counts the
-    engines were run with.
+    model can be profiled, and `calibration` where data sets were simulated. `timings` are seconds by stage, compilation
+    included; `settings` the key and counts the engines were run with.
     """
 
     model: Mixture
@@ -65,9 +67,10 @@ class Comparison:
     timings: dict[str, float]
     settings: dict[str, object]
     floor_profile: FloorProfile | None = None
+    calibration: Calibration | None = None
 
     def save(self, folder: str | Path) -> Path:
-        """Write report.html, report.json and posterior.nc to `folder`, whole or not at all.
+        """Write the report to `folder`, whole or not at all: pages, tables, numbers and draws.
 
         Raises
         ------
@@ -89,6 +92,7 @@ def compare(
     num_warmup: int = 1000,
     num_samples: int = 2000,
     num_chains: int = 4,
+    num_simulations: int = 0,
     checkpoint: str | Path | None = None,
     on_stage: OnStage | None = None,
 ) -> Comparison:
@@ -108,6 +112,9 @@ def compare(
         VI guide: ``"full_rank"``, ``"mean_field"``, ``"laplace"``, ``"flow"`` or ``"pathfinder"``.
     num_warmup, num_samples, num_chains
         NUTS iterations for adaptation and kept, per chain, and chains.
+    num_simulations
+        Data sets to simulate from the MAP fit, to measure what every method's intervals cover at this sample size, as
+        by `calibrate`; none by default, a few hundred for a result.
     checkpoint
         A file in which NUTS keeps its state, to be continued from by the same call; as for `fit_nuts`.
     on_stage
@@ -128,6 +135,7 @@ def compare(
     check_choice("guide", guide, GUIDES)
     chains = {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
     counts = {name: check_count(name, count) for name, count in ({"num_starts": num_starts} | chains).items()}
+    simulations = check_count("num_simulations", num_simulations, least=0)
     data = as_data(x)
     keys = jax.random.split(key, 6)
     clock = _Clock(on_stage)
@@ -159,12 +167,21 @@ def compare(
         )
     with clock.stage("comparison"):
         result = compare_fits(model, data, ml=ml, map_fit=best, vi=vi, nuts=nuts, key=keys[4])
-    settings = {
-        "key": jax.random.key_data(key).tolist(),
-        "guide": guide,
-        **counts,
-    }
-    return replace(result, timings=clock.seconds, settings=settings, floor_profile=profile)
+    calibration = None
+    if simulations and best.status.is_estimate:
+        with clock.stage("calibration") as progress:
+            calibration = calibrate(
+                model,
+                len(values),
+                jax.random.fold_in(key, 1),
+                truth=best.params,
+                columns=data.columns,
+                guide=guide,
+                num_simulations=simulations,
+                on_progress=progress,
+            )
+    settings = {"key": jax.random.key_data(key).tolist(), "guide": guide, **counts, "num_simulations": simulations}
+    return replace(result, timings=clock.seconds, settings=settings, floor_profile=profile, calibration=calibration)
 
 
 def compare_fits(

@@ -8,6 +8,7 @@ from mixtures.data import Data
 from mixtures.em.fit import EMFit
 from mixtures.model import Mixture
 from mixtures.report.content import SCHEMA, data_content, model_content, run_content
+from mixtures.report.coverage import coverage_content
 from mixtures.report.folder import replace_folder
 from mixtures.report.html import environment, stylesheet
 from mixtures.report.plain import plain, to_json
@@ -29,7 +30,6 @@ class CalibrationRun:
 
 def calibration_content(run: CalibrationRun) -> dict:
     """Everything the page says, as plain values."""
-    found = run.calibration
     return plain(
         {
             "schema": SCHEMA,
@@ -37,17 +37,7 @@ def calibration_content(run: CalibrationRun) -> dict:
             "model": model_content(run.model, run.data),
             "run": run_content(run.fit),
             "settings": run.settings,
-            "level": found.level,
-            "num_rows": found.num_rows,
-            "num_simulations": len(found.truth),
-            "from_prior": found.from_prior,
-            "label_free": list(found.quantities[: found.num_label_free]),
-            "sentences": found.sentences,
-            "methods": [
-                {"name": name, "failed": found.failed(name), "trusted": float(found.trusted[name].mean())}
-                for name in found.estimates
-            ],
-            "rows": [row._asdict() for row in found.rows()],
+            **coverage_content(run.calibration),
         }
     )
 

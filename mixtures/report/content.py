@@ -17,23 +17,28 @@ from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo
 from mixtures.compare.comparison import Comparison
 from mixtures.compare.densities import Density
-from mixtures.compare.partitions import Clustering
 from mixtures.data import Data
 from mixtures.em.account import explain_ends
 from mixtures.em.fit import EMFit
 from mixtures.em.ridge import refusal
 from mixtures.em.uncertainty import StandardErrors
 from mixtures.model import Mixture
+from mixtures.report.coverage import coverage_content
 from mixtures.report.further import further_content
-from mixtures.report.model_words import has_default_prior, has_noise
+from mixtures.report.model_words import covariance_words, fixed_words, has_default_prior, has_noise
 from mixtures.report.plain import plain
+from mixtures.report.sketches import shortened, sketches
+from mixtures.report.words import parameters, short
 
-SCHEMA = 1
+SCHEMA = 2
 _MOST_TIES = 100
 _MOST_MODES = 100
 _MOST_ROWS = 400  # rows whose responsibilities are written out
+CLEAR = 0.8  # probability from which a row's component counts as clear
+LONGEST_COLUMN = 10  # of a column's name, in figures
 # What a row of the agreement table may still say when chains disagree.
 _WITHOUT_NUTS = {"parameter", "map", "se", "vi_mean", "vi_sd", "map_interval", "vi_interval", "rhat", "ess"}
+_WITHOUT_NUTS |= {"group", "label", "title", "key", "entry", "support"}
 _DENSITY_DISTANCES = ("hellinger", "hellinger_mcse", "kl", "kl_mcse", "wasserstein", "wasserstein_mcse")
 _PACKAGES = ("jax", "numpyro", "arviz", "numpy", "scipy")
 
@@ -45,6 +50,7 @@ def content(comparison: Comparison) -> dict:
     entries are None, and ``fits.nuts.reason`` says why; its diagnostics stay. The same goes for VI.
     """
     c = comparison
+    agreement = _agreement(c)
     value = {
         "schema": SCHEMA,
         "data": data_content(c.data),
@@ -55,10 +61,12 @@ def content(comparison: Comparison) -> dict:
             "vi": _vi(c.vi),
             "nuts": _nuts(c.nuts),
         },
-        "agreement": [asdict(row) for row in c.agreement],
-        "clustering": _clustering(c.clustering),
+        "agreement": agreement,
+        "clustering": _clustering(c),
         "density": _density(c.density),
         "further": further_content(c),
+        "sketches": sketches(c, agreement),
+        "calibration": None if c.calibration is None else coverage_content(c.calibration),
         "verdict": {
             "level": c.verdict.level,
             "reasons": c.verdict.reasons,
@@ -74,6 +82,18 @@ def content(comparison: Comparison) -> dict:
     if value["fits"]["map"]["estimates"] is None:
         _withhold_map(value)
     return plain(value)
+
+
+def _agreement(c: Comparison) -> list[dict]:
+    """The agreement table, with what each parameter is called in tables and figures and where its estimate stands."""
+    in_figures = parameters(c.model, [short(name, LONGEST_COLUMN) for name in c.data.columns])
+    described = zip(c.agreement, parameters(c.model, c.data.columns), in_figures, strict=True)
+    return [
+        asdict(row)
+        | {"group": p.group, "label": p.label, "title": brief.title}
+        | {"key": p.free.key, "entry": list(p.free.entry), "support": p.free.support}
+        for row, p, brief in described
+    ]
 
 
 def data_content(data: Data) -> dict:
@@ -104,6 +124,8 @@ def model_content(model: Mixture, data: Data) -> dict:
         "num_parameters": model.num_parameters(len(data.columns)),
         "prior": model.prior.describe(),
         "prior_is_default": has_default_prior(model, data),
+        "covariance_words": covariance_words(getattr(model.family, "covariance", None), len(data.columns)),
+        "fixed_words": fixed_words(model),
     }
 
 
@@ -225,8 +247,9 @@ def _relabelling(posterior: Posterior) -> dict:
     return {"switched": posterior.relabelling.switched, "ambiguity": float(posterior.relabelling.ambiguity)}
 
 
-def _clustering(clustering: Clustering) -> dict:
+def _clustering(c: Comparison) -> dict:
     """Agreement of partitions, and the responsibilities of every row or of the most ambiguous ones."""
+    clustering = c.clustering
     sure = np.minimum(clustering.map_responsibilities.max(axis=1), clustering.nuts_responsibilities.max(axis=1))
     rows = np.sort(np.argsort(sure, kind="stable")[:_MOST_ROWS])
     return {
@@ -236,19 +259,21 @@ def _clustering(clustering: Clustering) -> dict:
         "sizes": np.bincount(
             clustering.map_responsibilities.argmax(axis=1), minlength=clustering.map_responsibilities.shape[1]
         ),
+        "unclear": {"limit": CLEAR, "nuts": int(np.sum(clustering.nuts_responsibilities.max(axis=1) < CLEAR))},
         "responsibilities": {
             "rows": rows,
+            "values": np.asarray(c.data.values)[rows],
             "omitted_rows": len(sure) - len(rows),
-            "map": _short(clustering.map_responsibilities[rows]),
-            "vi": _short(clustering.vi_responsibilities[rows]),
-            "nuts": _short(clustering.nuts_responsibilities[rows]),
-            "nuts_sd": _short(clustering.nuts_responsibilities_sd[rows]),
+            "map": shortened(clustering.map_responsibilities[rows]),
+            "vi": shortened(clustering.vi_responsibilities[rows]),
+            "nuts": shortened(clustering.nuts_responsibilities[rows]),
+            "nuts_sd": shortened(clustering.nuts_responsibilities_sd[rows]),
         },
     }
 
 
 def _density(density: Density) -> dict:
-    pictures = {name: _short(getattr(density, name)) for name in ("grid", "map", "vi", "nuts", "nuts_band")}
+    pictures = {name: shortened(getattr(density, name)) for name in ("grid", "map", "vi", "nuts", "nuts_band")}
     return {name: dict(getattr(density, name)) for name in _DENSITY_DISTANCES} | pictures
 
 
@@ -261,7 +286,7 @@ def _withhold(value: dict, engine: str) -> None:
     for row in value["agreement"]:
         _blank(row, *(key for key in row if key.startswith(engine) or (engine == "nuts" and key not in _WITHOUT_NUTS)))
     shares = value["clustering"]["responsibilities"]
-    for pictures in (shares, density):
+    for pictures in (shares, density, value["clustering"]["unclear"]):
         _blank(pictures, *(key for key in pictures if key.startswith(engine)))
     for distance in _distances(value):
         _blank(distance, *(key for key in distance if engine in key.split("_")))
@@ -284,8 +309,3 @@ def _distances(value: dict) -> list[dict]:
 
 def _blank(mapping: dict, *keys: str) -> None:
     mapping.update(dict.fromkeys(keys))
-
-
-def _short(values: np.ndarray) -> np.ndarray:
-    """Numbers for pictures: six significant digits."""
-    return np.vectorize(lambda v: float(f"{v:.6g}"), otypes=[float])(values)

@@ -12,6 +12,7 @@ def further_content(c: Comparison) -> dict:
     """Everything that needs a posterior is None where NUTS did not converge, or where there is no MAP to compare."""
     sampled, both = c.nuts.status.is_estimate, c.nuts.status.is_estimate and c.map.status.is_estimate
     return {
+        "sentences": sentences(c),
         "intervals": [_intervals(kind) for kind in c.intervals],
         "place": _place(c.place) if both else None,
         "location": {"map": c.location.map, "vi": c.location.vi, "dimension": c.location.dimension} if both else None,

@@ -1,15 +1,14 @@
 """The report's figures, each drawn in two widths: for a desktop's text column and for a phone."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from mixtures.compare.comparison import Comparison
-from mixtures.report import plots_chains, plots_data, plots_fits, plots_floors
+from mixtures.report import plots_calibration, plots_chains, plots_data, plots_fits, plots_floors
+from mixtures.report.content import LONGEST_COLUMN
 from mixtures.report.svg import Drawing, drawing_style, to_svg
 from mixtures.report.words import short
 
-_LONGEST_NAME = 10  # of a column, in figures
 _WIDTHS = {"wide": 720, "narrow": 350}  # CSS pixels
 
 
@@ -21,22 +20,23 @@ class Picture:
     note: str
 
 
-def pictures(value: dict, comparison: Comparison) -> dict[str, Picture]:
-    """Draw every figure of the report, by name, from the content `value` of `comparison`."""
-    columns = [short(name, _LONGEST_NAME) for name in comparison.data.columns]
-    comparison = replace(comparison, data=replace(comparison.data, columns=tuple(columns)))
+def pictures(value: dict) -> dict[str, Picture]:
+    """Draw every figure of the report, by name, from the content of a comparison."""
+    columns = [short(name, LONGEST_COLUMN) for name in value["data"]["columns"]]
     value = value | {"data": value["data"] | {"columns": columns}}
     drawings = [
-        plots_data.density(value, comparison),
-        plots_fits.intervals(value, comparison),
-        plots_chains.traces(comparison.nuts),
-        plots_chains.ranks(value, comparison),
+        plots_data.density(value),
+        plots_fits.intervals(value),
+        plots_chains.traces(value),
+        plots_chains.ranks(value),
         plots_fits.starts(value),
     ]
     if value["fits"]["ml"]["floor_profile"] is not None:
         drawings.append(plots_floors.floors(value))
+    if value["calibration"]:
+        drawings.append(plots_calibration.coverages(value["calibration"]))
     if value["clustering"]["responsibilities"]["map"] or value["clustering"]["responsibilities"]["nuts"]:
-        drawings.append(plots_data.responsibilities(value, comparison))
+        drawings.append(plots_data.responsibilities(value))
     with drawing_style():
         return {drawing.name: picture(drawing) for drawing in drawings}
 

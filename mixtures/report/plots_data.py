@@ -9,44 +9,39 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 
-from mixtures.compare.comparison import Comparison
 from mixtures.report.model_words import part_name
+from mixtures.report.sketches import MOST_FEATURES
 from mixtures.report.svg import ENGINES, GRID, INK, MUTED, PAPER, Drawing, Engine, legend, new_figure
 from mixtures.report.words import number
 
-_MOST_FEATURES = 4
-_MOST_POINTS = 3000  # of all pairs together
-_MOST_STEMS = 400  # besides those of the most frequent values
 _MOST_BARS = 60  # rows shown in the responsibilities figure
 _MOST_PANELS = 6
 _ELLIPSE = np.sqrt(-2 * np.log(0.11))  # radius that holds 89 % of a two-dimensional Gaussian
 
 
-def density(value: dict, comparison: Comparison) -> Drawing:
+def density(value: dict) -> Drawing:
     """The data with the three densities; for several features also every pair of them."""
-    if len(value["data"]["columns"]) == 1:
-        return _series(value, comparison)
-    return _pairs(value, comparison)
+    return _series(value) if len(value["data"]["columns"]) == 1 else _pairs(value)
 
 
-def _series(value: dict, comparison: Comparison) -> Drawing:
-    x = np.asarray(comparison.data.values)[:, 0]
+def _series(value: dict) -> Drawing:
+    stems = value["sketches"]["stems"]
 
     def draw(width: int) -> Figure:
         figure = new_figure(width, 380 if width > 500 else 330)
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=[5, 1])
-        _marginal(above, value, x, 0)
+        _marginal(above, value, 0)
         above.set_ylabel("density")
         for k, mean in enumerate(_map_means(value)):
             place = above.get_xaxis_transform()
             above.text(mean[0], 1, str(k + 1), transform=place, ha="center", va="bottom", color=MUTED, fontsize=11)
-        _stems(below, x)
+        _stems(below, np.asarray(stems["values"]), np.asarray(stems["counts"]))
         below.set_xlabel(value["data"]["columns"][0])
         legend(figure, _shown(value))
         return figure
 
-    distinct = value["data"]["distinct_rows"]
-    note = f" Of {distinct} distinct values {_MOST_STEMS} have a stem." if distinct > _MOST_STEMS else ""
+    distinct, drawn = value["data"]["distinct_rows"], len(stems["values"])
+    note = f" Of {distinct} distinct values {drawn} have a stem." if distinct > drawn else ""
     return Drawing("density", _density_alt(value), draw, note)
 
 
@@ -61,7 +56,7 @@ def _shown(value: dict) -> list[str]:
 
 def _density_alt(value: dict) -> str:
     parts = [f"Histogram of {value['data']['rows']} rows with fitted densities."]
-    for d, column in enumerate(value["data"]["columns"][:_MOST_FEATURES]):
+    for d, column in enumerate(value["data"]["columns"][:MOST_FEATURES]):
         for name in _shown(value):
             heights, grid = value["density"][name][d], value["density"]["grid"][d]
             top = int(np.argmax([h or 0 for h in heights]))
@@ -70,10 +65,11 @@ def _density_alt(value: dict) -> str:
     return " ".join(parts)
 
 
-def _marginal(ax: Axes, value: dict, x: np.ndarray, d: int) -> None:
+def _marginal(ax: Axes, value: dict, d: int) -> None:
     """Histogram of one feature with the marginal densities over it."""
     grid, curves = np.asarray(value["density"]["grid"][d]), value["density"]
-    ax.hist(x, bins=min(60, max(10, int(2 * len(x) ** 0.5))), density=True, color=INK, alpha=0.13, linewidth=0)
+    bars = value["sketches"]["histograms"][d]
+    ax.stairs(bars["heights"], bars["edges"], fill=True, color=INK, alpha=0.13, linewidth=0)
     if curves["nuts_band"] is not None:
         low, high = np.asarray(curves["nuts_band"][d], float)
         ax.fill_between(grid, low, high, color=ENGINES["nuts"].colour, alpha=0.18, linewidth=0)
@@ -88,13 +84,10 @@ def _marginal(ax: Axes, value: dict, x: np.ndarray, d: int) -> None:
     ax.set_ylim(0)
 
 
-def _stems(ax: Axes, x: np.ndarray) -> None:
+def _stems(ax: Axes, values: np.ndarray, counts: np.ndarray) -> None:
     """How often each value occurs, the most frequent ones named."""
-    values, counts = np.unique(x, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    shown = np.union1d(order[:20], np.linspace(0, len(values) - 1, min(len(values), _MOST_STEMS)).astype(int))
-    ax.vlines(values[shown], 0, counts[shown], color=INK, linewidth=1.2, alpha=0.75)
-    for i in order[:2]:
+    ax.vlines(values, 0, counts, color=INK, linewidth=1.2, alpha=0.75)
+    for i in np.argsort(-counts, kind="stable")[:2]:
         if counts[i] > 2:
             left = values[i] > (values[0] + values[-1]) / 2
             ax.annotate(
@@ -107,22 +100,20 @@ def _stems(ax: Axes, x: np.ndarray) -> None:
     ax.set_ylabel("rows", rotation=0, ha="right", va="center")
 
 
-def _pairs(value: dict, comparison: Comparison) -> Drawing:
-    columns, x = value["data"]["columns"][:_MOST_FEATURES], np.asarray(comparison.data.values)
-    most = _MOST_POINTS // (len(columns) * (len(columns) - 1) // 2)
-    shown = np.sort(np.random.default_rng(0).permutation(len(x))[:most])
+def _pairs(value: dict) -> Drawing:
+    columns, shown = value["data"]["columns"][:MOST_FEATURES], np.asarray(value["sketches"]["points"]["values"])
 
     def draw(width: int) -> Figure:
         size = len(columns)
         figure = new_figure(width, min(width, 560) if width > 500 else width + 20)
         axes = figure.subplots(size, size, sharex="col", squeeze=False)
         for a, column in enumerate(columns):
-            _marginal(axes[a, a], value, x[:, a], a)
+            _marginal(axes[a, a], value, a)
             axes[a, a].set_yticks([])
             axes[-1, a].set_xlabel(column)
         for a, b in combinations(range(size), 2):
             axes[a, b].remove()
-            _scatter(axes[b, a], value, x[shown], a, b)
+            _scatter(axes[b, a], value, shown, a, b)
             axes[b, a].set_ylabel(columns[b] if a == 0 else "")
             axes[b, a].tick_params(labelleft=a == 0)
         legend(figure, _shown(value))
@@ -131,8 +122,8 @@ def _pairs(value: dict, comparison: Comparison) -> Drawing:
     note, left_out = "", len(value["data"]["columns"]) - len(columns)
     if left_out:
         note += f" Shown are the first {len(columns)} features; {left_out} more are in the tables."
-    if len(shown) < len(x):
-        note += f" Of {len(x)} rows {len(shown)} are drawn, chosen at random."
+    if len(shown) < value["data"]["rows"]:
+        note += f" Of {value['data']['rows']} rows {len(shown)} are drawn, chosen at random."
     return Drawing("density", _density_alt(value), draw, note)
 
 
@@ -157,13 +148,14 @@ def _ellipse(mean: list, covariance: np.ndarray, a: int, b: int, engine: Engine)
     return Ellipse((mean[a], mean[b]), length[1], length[0], angle=angle, **look)
 
 
-def responsibilities(value: dict, comparison: Comparison) -> Drawing:
+def responsibilities(value: dict) -> Drawing:
     """Each row's probability of each component, under MAP and under NUTS with its uncertainty."""
     shares = value["clustering"]["responsibilities"]
-    rows, order, ordered_by = _row_order(value, comparison)
+    order, ordered_by = _row_order(value)
+    rows = np.asarray(shares["rows"])[order]
     written = {name: shares[name] for name in ("map", "nuts", "nuts_sd")}
     chosen = {name: None if v is None else np.asarray(v, float)[order] for name, v in written.items()}
-    values = np.asarray(comparison.data.values)[rows]
+    values = np.asarray(shares["values"])[order]
     panels = _widest(chosen)
 
     def draw(width: int) -> Figure:
@@ -186,18 +178,18 @@ def responsibilities(value: dict, comparison: Comparison) -> Drawing:
     return Drawing("responsibilities", _shares_alt(value, rows), draw, note)
 
 
-def _row_order(value: dict, comparison: Comparison) -> tuple[np.ndarray, np.ndarray, str]:
-    """Rows to draw, where they are in the written responsibilities, and what they are ordered by."""
+def _row_order(value: dict) -> tuple[np.ndarray, str]:
+    """Which of the written responsibilities to draw, and what they are ordered by."""
     shares = value["clustering"]["responsibilities"]
     best = np.asarray(shares["map"] if shares["nuts"] is None else shares["nuts"], float)
     chosen = np.argsort(best.max(axis=1), kind="stable")[:_MOST_BARS]
-    x = np.asarray(comparison.data.values)[np.asarray(shares["rows"])]
+    x = np.asarray(shares["values"])
     if x.shape[1] == 1:
         order = chosen[np.argsort(x[chosen, 0], kind="stable")]
-        return np.asarray(shares["rows"])[order], order, f"rows, ordered by {value['data']['columns'][0]}"
+        return order, f"rows, ordered by {value['data']['columns'][0]}"
     component = best.argmax(axis=1)
     order = chosen[np.lexsort((-best.max(axis=1)[chosen], component[chosen]))]
-    return np.asarray(shares["rows"])[order], order, "rows, by most probable component, surest first"
+    return order, "rows, by most probable component, surest first"
 
 
 def _widest(chosen: dict) -> np.ndarray:

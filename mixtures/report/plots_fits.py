@@ -2,29 +2,27 @@
 
 import math
 from collections import Counter
+from operator import itemgetter
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from mixtures.compare.comparison import Comparison
 from mixtures.report.svg import BAD, EM, ENGINES, GRID, INK, MUTED, PAPER, Drawing, legend, new_figure
-from mixtures.report.words import Parameter, by_group, fixed, number, parameters
+from mixtures.report.words import by_group, fixed, number, short
 
 _MOST_PARAMETERS = 48
 _LOG_RANGE = 20.0  # largest over smallest estimate, beyond which positive parameters get a logarithmic axis
 _LABELLED_MODES = 5  # with more of them only the best one is labelled
 _ROW, _OFFSET = 34, 0.24
 
-Rows = list[tuple[Parameter, dict]]
 
-
-def intervals(value: dict, comparison: Comparison) -> Drawing:
+def intervals(value: dict) -> Drawing:
     """Central 89 % intervals of every engine, grouped by kind of parameter, each kind on its own scale."""
-    rows = list(zip(parameters(comparison.model, comparison.data.columns), value["agreement"], strict=True))
+    rows = value["agreement"]
     limit = sorted(map(_disagreement, rows), reverse=True)[:_MOST_PARAMETERS][-1]
     kept = [row for row in rows if _disagreement(row) >= limit][:_MOST_PARAMETERS]
-    groups = list(by_group(kept, lambda row: row[0].group).values())
+    groups = list(by_group(kept, itemgetter("group")).values())
 
     def draw(width: int) -> Figure:
         columns = min(3 if width > 500 else 1, len(groups))
@@ -37,7 +35,7 @@ def intervals(value: dict, comparison: Comparison) -> Drawing:
                 _forest(ax, groups[i])
             else:
                 ax.remove()
-        engines = [n for n in ENGINES if any(_centre(n, row) is not None for _, row in kept)]
+        engines = [n for n in ENGINES if any(_centre(n, row) is not None for row in kept)]
         legend(figure, engines, lines=False)
         return figure
 
@@ -53,8 +51,8 @@ def intervals(value: dict, comparison: Comparison) -> Drawing:
     return Drawing("intervals", _intervals_alt(kept), draw, note)
 
 
-def _disagreement(row: tuple[Parameter, dict]) -> float:
-    z, ratio = row[1]["z"], row[1]["width_ratio"]
+def _disagreement(row: dict) -> float:
+    z, ratio = row["z"], row["width_ratio"]
     return abs(z or 0.0) + (abs(math.log(ratio)) if ratio else 0.0)
 
 
@@ -67,13 +65,13 @@ def _interval(engine: str, row: dict) -> tuple[float, float] | None:
     return None if interval is None or None in interval else tuple(interval)
 
 
-def _forest(ax: Axes, group: Rows) -> None:
+def _forest(ax: Axes, group: list[dict]) -> None:
     """One strip for each parameter of a group; means, which lie far apart, as distances from their MAP."""
-    first = group[0][0]
-    from_map = first.free.key == "means" and all(row["map"] is not None for _, row in group)
-    ax.set_title(f"{first.group} − MAP" if from_map else first.group)
+    first = group[0]
+    from_map = first["key"] == "means" and all(row["map"] is not None for row in group)
+    ax.set_title(short(first["group"]) + (" − MAP" if from_map else ""))
     labels = []
-    for i, (parameter, row) in enumerate(group):
+    for i, row in enumerate(group):
         origin = row["map"] if from_map else 0.0
         for (name, engine), offset in zip(ENGINES.items(), (-_OFFSET, 0.0, _OFFSET), strict=True):
             centre, interval = _centre(name, row), _interval(name, row)
@@ -84,11 +82,11 @@ def _forest(ax: Axes, group: Rows) -> None:
                     centre - origin, i + offset, engine.marker, color=engine.colour, markersize=6, markeredgecolor=PAPER
                 )
         labels.append(
-            parameter.label.removeprefix("component ").removesuffix(" components")
+            short(row["label"].removeprefix("component ").removesuffix(" components"))
             + (f"  ({number(origin)})" if from_map else "")
         )
     ax.xaxis.set_major_locator(MaxNLocator(4))
-    if first.free.support == "positive":
+    if first["support"] == "positive":
         _maybe_logarithmic(ax, group)
     ax.set_yticks(range(len(group)), labels)
     ax.set_ylim(len(group) - 0.5, -0.5)
@@ -97,26 +95,26 @@ def _forest(ax: Axes, group: Rows) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def _maybe_logarithmic(ax: Axes, group: Rows) -> None:
-    centres = [centre for _, row in group for e in ENGINES if (centre := _centre(e, row)) is not None]
+def _maybe_logarithmic(ax: Axes, group: list[dict]) -> None:
+    centres = [centre for row in group for e in ENGINES if (centre := _centre(e, row)) is not None]
     if max(centres) > _LOG_RANGE * min(centres):
         ax.set_xscale("log")
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=8))
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         ax.xaxis.set_minor_formatter(NullFormatter())
-        ax.set_title(f"{group[0][0].group} (log scale)")
+        ax.set_title(f"{short(group[0]['group'])} (log scale)")
 
 
-def _intervals_alt(rows: Rows) -> str:
+def _intervals_alt(rows: list[dict]) -> str:
     parts = ["Point estimates and 89 % intervals."]
-    for p, row in rows[:30]:
+    for row in rows[:30]:
         found = [(e.label, _centre(n, row), _interval(n, row)) for n, e in ENGINES.items()]
         said = [
             f"{label} {number(centre)}" + (f" from {number(ends[0])} to {number(ends[1])}" if ends else "")
             for label, centre, ends in found
             if centre is not None
         ]
-        parts.append(f"{p.group}, {p.label}: {'; '.join(said)}.")
+        parts.append(f"{row['group']}, {row['label']}: {'; '.join(said)}.")
     if len(rows) > 30:
         parts.append(f"{len(rows) - 30} more are in the parameter table.")
     return " ".join(parts)

@@ -14,7 +14,7 @@ from mixtures._status import Status
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo
-from mixtures.compare import Comparison, compare_fits
+from mixtures.compare import Calibration, Comparison, compare_fits
 from mixtures.coordinates import Coordinates
 from mixtures.data import Data
 from mixtures.em.account import Starts
@@ -56,6 +56,25 @@ def floor_profile() -> FloorProfile:
     least = np.where((floors > 1e-4) & (floors < 1e-2), 1e-2, floors)
     settled = jnp.ones(29, bool)
     return FloorProfile(*map(jnp.asarray, (floors, heights, least)), settled, interior, variance)
+
+
+def calibration() -> Calibration:
+    """Ten data sets: NUTS holds the truth in nine of them, VI refuses every interval."""
+    truth, none = np.zeros((10, 2)), np.full((10, 2), np.nan)
+    low = np.full((10, 2), -1.0)
+    low[0] = 0.5
+    return Calibration(
+        ("weight_min", "means[1, y]"),
+        1,
+        truth,
+        {"VI": none, "NUTS": truth + 0.1},
+        {"VI": none, "NUTS": low},
+        {"VI": none, "NUTS": truth + 1.0},
+        {"VI": np.zeros(10, bool), "NUTS": np.ones(10, bool)},
+        0.9,
+        50,
+        from_prior=False,
+    )
 
 
 def make(data: Data, params: GaussianParams) -> Comparison:

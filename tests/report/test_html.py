@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import json
 import os
 import re
@@ -9,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 
-from mixtures.report import save
+from mixtures.report import redraw, save
 from mixtures.report.content import content
 from mixtures.report.html import page
 from mixtures.report.words import number, numbers, percent, plus_minus
@@ -43,7 +45,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not {"style", "svg"} & set(self.open):
+        if not {"style", "svg", "script"} & set(self.open):
             self.text.append(data)
 
     @property
@@ -60,7 +62,7 @@ _rendered: dict[str, str] = {}
 def rendered(name):
     if name not in _rendered:
         result = fake.renamed(fake.plane(), *HOSTILE) if name == "hostile" else CASES[name]()
-        _rendered[name] = page(content(result), result)
+        _rendered[name] = page(content(result))
     return _rendered[name]
 
 
@@ -88,9 +90,11 @@ def test_every_figure_says_in_words_what_it_shows(parsed):
     assert len(parsed.all("figure")) == len(parsed.all("figcaption"))
 
 
-def test_nothing_is_loaded_and_nothing_runs(parsed):
+def test_nothing_is_loaded_and_one_script_runs(parsed):
+    scripts = [attrs for tag, attrs in parsed.elements if tag == "script"]
+    assert scripts in ([], [{"type": "application/json", "id": "explorer-data"}, {}])
     for tag, attrs in parsed.elements:
-        assert tag not in {"script", "iframe", "object", "embed", "img", "image"}
+        assert tag not in {"iframe", "object", "embed", "img", "image"}
         assert not any(key.startswith("on") for key in attrs), (tag, attrs)
         assert "src" not in attrs
         if tag != "a":
@@ -123,12 +127,19 @@ def test_page_is_small():
 
 def test_same_comparison_same_page():
     result = fake.series()
-    assert page(content(result), result) == rendered("series")
+    assert page(content(result)) == rendered("series")
+
+
+def test_the_policy_allows_that_script_and_no_other():
+    text = rendered("series")
+    allowed = re.search(r"script-src 'sha256-([^']+)'", text)[1]
+    script = re.search(r"<script>(.*?)</script>", text, re.DOTALL)[1]
+    assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() == allowed
 
 
 def test_hostile_names_are_text():
     text = rendered("hostile")
-    assert "<script" not in text.lower()
+    assert text.lower().count("<script") == 2
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert HOSTILE[0] in Page(text).words
 
@@ -168,16 +179,37 @@ def test_reasons_of_the_verdict_come_first():
     assert places[-1] < found.index("Each engine in a line")
 
 
-def test_save_writes_the_three_files(tmp_path):
+def test_save_writes_every_file_and_a_report_is_drawn_again_from_them(tmp_path):
     result = fake.series()
     folder = save(result, tmp_path / "report")
-    names = {path.name for path in folder.iterdir()}
-    assert names >= {"report.html", "report.json", "posterior.nc"}
+    written = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert written.keys() >= {
+        *("report.html", "report.md", "report.json", "parameters.csv", "parameters.tex", "posterior.nc"),
+    }
+    assert redraw(folder) == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == written
     assert result.save(tmp_path / "report") == folder
     import arviz
 
     tree = arviz.from_netcdf(folder / "posterior.nc")
     assert tree["posterior"]["means"].shape == (fake.CHAINS, fake.DRAWS, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "holds no report.json"),
+        ("{", "cannot be read as JSON"),
+        ("[]", "has schema None"),
+        ('{"schema": 1}', "has schema 1, and this version draws schema 2"),
+    ],
+)
+def test_what_is_no_report_is_not_drawn(tmp_path, text, words):
+    if text is not None:
+        (tmp_path / "report.json").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(words)):
+        redraw(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"] * (text is not None)
 
 
 @pytest.mark.parametrize(
@@ -210,8 +242,13 @@ addEventListener("load", () => {
   const empty = shown.filter(s => s.getBoundingClientRect().height < 40).length;
   const outside = [...document.querySelectorAll("svg text")].filter(t => t.getClientRects().length &&
     (t.getBoundingClientRect().right > innerWidth + 1 || t.getBoundingClientRect().left < -1)).length;
-  const root = document.documentElement;
+  const root = document.documentElement, ticks = () => [...document.querySelectorAll("#explorer-svg .curve")]
+    .map(c => c.points[c.points.numberOfItems - 1].x - c.points[0].x)[0];
+  const before = ticks();
+  document.querySelector("[data-act=next]").click();
+  document.querySelector("[data-act=in]").click();
   root.setAttribute("data-measured", JSON.stringify({broken, empty, outside, shown: shown.length,
+    told: document.getElementById("explorer-readout").textContent, zoomed: before / ticks(),
     images: [...document.images].filter(i => !i.naturalWidth).length,
     wider: root.scrollWidth - innerWidth, width: innerWidth}));
 });
@@ -225,11 +262,13 @@ def test_page_in_a_browser(tmp_path, name, width):
     """Chromium cannot make a window of 390 pixels, so the page is measured in a frame of that width."""
     measured = in_chromium(tmp_path, rendered(name), width)
     assert measured["width"] == width
-    assert measured["shown"] == (7 if name in ("series", "unconverged") else 6)  # those have a floor profile
+    assert measured["shown"] == (8 if name in ("series", "unconverged") else 7)  # those have a floor profile
     assert {k: measured[k] for k in ("broken", "empty", "outside", "images")} == {
         "broken": [], "empty": 0, "outside": 0, "images": 0,
     }  # fmt: skip
     assert measured["wider"] <= 0
+    assert measured["told"].startswith("Row ")
+    assert measured["zoomed"] == 0.5
 
 
 def in_chromium(folder, text, width):
@@ -240,9 +279,7 @@ def in_chromium(folder, text, width):
         (pytest.fail if os.environ.get("MIXTURES_REQUIRE_BROWSER") == "1" else pytest.skip)(reason)
     policy = '<meta http-equiv="Content-Security-Policy" content="'
     assert policy in text
-    copy = text.replace("default-src 'none';", "default-src 'none'; script-src 'unsafe-inline';").replace(
-        "<head>", "<head>" + MEASURE
-    )
+    copy = re.sub("script-src '[^']+'", "script-src 'unsafe-inline'", text).replace("<head>", "<head>" + MEASURE)
     (folder / "page.html").write_text(copy, encoding="utf-8")
     frame = f"""<!doctype html><iframe src="page.html" style="width:{width}px;height:800px;border:0"></iframe><script>
     addEventListener("load", () => {{

@@ -1,0 +1,167 @@
+"""The tables of the page, and the table of parameters as CSV and LaTeX."""
+
+import csv
+import io
+
+import numpy as np
+
+from mixtures.compare import verdict
+from mixtures.report.words import by_group, doubts, fixed, number, plus_minus
+
+_MOST_DOUBTFUL = 10
+_DOUBTFUL_SD = 0.05  # posterior sd of a responsibility from which a row is called doubtful
+_COLUMNS = (
+    *("parameter", "map", "se", "vi_mean", "vi_sd", "nuts_mean", "nuts_sd", "nuts_mcse"),
+    *("z", "width_ratio", "overlap", "rhat", "ess"),
+)
+_INTERVALS = ("map_interval", "vi_interval", "nuts_interval")
+_LATEX = str.maketrans(
+    {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
+    | {
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+        "–": "--",
+        "−": "$-$",
+        "±": r"$\pm$",
+    }
+)
+
+
+def parameter_table(value: dict) -> dict[str, list[dict]]:
+    """The agreement table by kind of parameter, with the maximum-likelihood estimates and words beside the numbers."""
+    ml, chains = value["fits"]["ml"]["estimates"], value["fits"]["nuts"]["num_chains"]
+    rows = []
+    for row in value["agreement"]:
+        from_ml = None if ml is None else np.asarray(ml[row["key"]], float)[tuple(row["entry"])]
+        words = "; ".join([*doubts(row["rhat"], row["ess"], chains), *_remarks(row)])
+        rows.append(row | {"ml": from_ml, "words": words})
+    return by_group(rows, lambda row: row["group"])
+
+
+def _remarks(row: dict) -> list[str]:
+    remarks, (low, high) = [], verdict.WIDTH_RATIOS
+    if row["z"] is not None and abs(row["z"]) > verdict.MAX_Z:
+        remarks.append("MAP far from the posterior mean")
+    for engine, ratio in (("EM", row["width_ratio"]), ("VI", row["vi_width_ratio"])):
+        if ratio is not None and not low <= ratio <= high:
+            remarks.append(f"{engine} too {'sure' if ratio < low else 'unsure'}")
+    return remarks
+
+
+def invariants(nuts: dict) -> dict[str, dict]:
+    """Label-free quantities, with words beside their numbers."""
+    names = {"log_likelihood": "Log-likelihood", "log_joint": "Log joint"}
+    return {
+        name: s | {"words": "; ".join(doubts(s["rhat"], _min_ess(s), nuts["num_chains"])) or "no complaint"}
+        for key, name in names.items()
+        for s in [nuts["invariants"][key]]
+    }
+
+
+def _min_ess(summary: dict) -> float | None:
+    return min((e for e in (summary["ess"], summary["ess_tail"]) if e is not None), default=None)
+
+
+def distances(value: dict) -> list[dict]:
+    """Every distance of the MAP from VI and from NUTS."""
+    clustering, density = value["clustering"], value["density"]
+
+    def row(name: str, values: dict, reads: str) -> dict:
+        return {"name": name, "vi": fixed(values["vi"], 3), "nuts": fixed(values["nuts"], 3), "reads": reads}
+
+    hellinger = row("Density: Hellinger distance", density["hellinger"], "0 equal, 1 no overlap")
+    for engine in ("vi", "nuts"):
+        hellinger[engine] = plus_minus(density["hellinger"][engine], density["hellinger_mcse"][engine])
+    kl = row("Density: Kullback–Leibler divergence", density["kl"], "nats that a row costs under the MAP")
+    for engine in ("vi", "nuts"):
+        kl[engine] = plus_minus(density["kl"][engine], density["kl_mcse"][engine])
+    farthest = {e: None if w is None else max(w) for e, w in density["wasserstein"].items()}
+    return [
+        hellinger,
+        kl,
+        row("Marginals: largest Wasserstein distance", farthest, "in sds of the data"),
+        row("Partition: adjusted Rand index", clustering["ari"], "1 identical, 0 chance"),
+        row("Partition: variation of information", clustering["variation_of_information"], "0 identical, in nats"),
+        row("Responsibilities: total variation", clustering["total_variation"], "0 equal, 1 nothing in common"),
+    ]
+
+
+def kinds(value: dict) -> dict:
+    """EM's standard errors and intervals by kind, a line for each parameter."""
+    kinds = value["further"]["intervals"]
+
+    def cell(kind: dict, i: int) -> str:
+        if kind["se"][i] is None:
+            return "—"
+        low, high = kind["intervals"][i]
+        return f"{number(kind['se'][i], 2)} ({number(low, 3)} to {number(high, 3)})"
+
+    lines = [
+        {"name": row["parameter"], "cells": [cell(kind, i) for kind in kinds]}
+        for i, row in enumerate(value["agreement"])
+    ]
+    refusals = [f"{kind['kind'].capitalize()}: {kind['reason']}" for kind in kinds if kind["reason"]]
+    return {"names": [kind["kind"] for kind in kinds], "lines": lines, "refusals": refusals}
+
+
+def doubtful(value: dict) -> list[dict]:
+    """The rows whose responsibilities NUTS is least sure of."""
+    shares = value["clustering"]["responsibilities"]
+    if shares["nuts_sd"] is None or shares["map"] is None:
+        return []
+    sd = np.asarray(shares["nuts_sd"], float)
+    found = []
+    for i in np.argsort(-sd.max(axis=1), kind="stable")[:_MOST_DOUBTFUL]:
+        k = int(np.argmax(shares["map"][i]))
+        if sd[i].max() > _DOUBTFUL_SD:
+            found.append(
+                {"row": shares["rows"][i], "values": shares["values"][i]}
+                | {"component": k + 1, "map": shares["map"][i][k]}
+                | {"nuts": shares["nuts"][i][k], "sd": sd[i, k]}
+            )
+    return found
+
+
+def as_csv(value: dict) -> str:
+    """Every parameter under all engines, unrounded; empty where there is no number."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*_COLUMNS, *(f"{name}_{end}" for name in _INTERVALS for end in ("low", "high"))])
+    for row in value["agreement"]:
+        ends = [end for name in _INTERVALS for end in (row[name] or (None, None))]
+        writer.writerow([row[name] for name in _COLUMNS] + ends)
+    return text.getvalue()
+
+
+def as_latex(value: dict) -> str:
+    """Every parameter under all engines as a table for LaTeX, with the rules of the booktabs package."""
+    lines = [
+        r"\begin{tabular}{lrrrrr}",
+        r"\toprule",
+        r"Parameter & MAP $\pm$ SE & VI $\pm$ sd & NUTS $\pm$ sd & $z$ & Width ratio \\",
+    ]
+    for group, rows in by_group(value["agreement"], lambda row: row["group"]).items():
+        lines += [r"\midrule", rf"\multicolumn{{6}}{{l}}{{{group.translate(_LATEX)}}} \\"]
+        for row in rows:
+            cells = [row["label"], *(cell for cell in _cells(row))]
+            lines.append(" & ".join(cell.translate(_LATEX) for cell in cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def as_markdown(value: dict) -> str:
+    """Every parameter under all engines as a Markdown table."""
+    lines = ["| Parameter | MAP ± SE | VI ± sd | NUTS ± sd | z | Width ratio |", "| --- |" + " ---: |" * 5]
+    for row in value["agreement"]:
+        name = row["parameter"].replace("|", "\\|").replace("<", "&lt;")
+        lines.append(f"| {name} | {' | '.join(_cells(row))} |")
+    return "\n".join(lines)
+
+
+def _cells(row: dict) -> list[str]:
+    pairs = (("map", "se"), ("vi_mean", "vi_sd"), ("nuts_mean", "nuts_sd"))
+    return [
+        *(plus_minus(row[centre], row[width]) for centre, width in pairs),
+        fixed(row["z"], 2),
+        fixed(row["width_ratio"], 2),
+    ]
