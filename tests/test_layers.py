@@ -7,7 +7,19 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mixtures"
 LAYERS = [
-    {"_kernel", "_status", "_checks", "_drivers", "_distributions", "_rotations", "_files", "_trees", "_version"},
+    {
+        "_kernel",
+        "_status",
+        "_checks",
+        "_drivers",
+        "_distributions",
+        "_rotations",
+        "_files",
+        "_trees",
+        "_version",
+        "_numbers",
+        "_cards",
+    },
     {"priors"},
     {"families"},
     {"model"},

@@ -198,7 +198,7 @@ def print_wrapped(console: Console, text: str, start: str = "", bold: int = 0) -
 
 
 def _plus_minus(value: float, error: float) -> str:
-    from mixtures.report.words import plus_minus
+    from mixtures._numbers import plus_minus
 
     return plus_minus(value if math.isfinite(value) else None, error if math.isfinite(error) else None)
 

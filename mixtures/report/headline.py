@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from mixtures._numbers import fixed, number, percent
 from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.compare import verdict
-from mixtures.report.words import fixed, number, percent
 
 
 class Headline(NamedTuple):

@@ -3,6 +3,7 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mixtures._numbers import fixed, number, numbers, percent, plus_minus
 from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.bayes.vi import MAX_KHAT
 from mixtures.compare import verdict
@@ -12,7 +13,7 @@ from mixtures.report.headline import headline, three_numbers
 from mixtures.report.methods import methods
 from mixtures.report.plots import pictures
 from mixtures.report.trust import engines, khat_tone
-from mixtures.report.words import GOOD_KHAT, fixed, number, numbers, percent, plus_minus, trust_khat
+from mixtures.report.words import GOOD_KHAT, trust_khat
 
 _GUIDES = {
     "full_rank": "The posterior is approximated by a normal distribution with a full covariance, "

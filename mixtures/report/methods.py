@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
+from mixtures._numbers import fixed, number, numbers, percent
 from mixtures.compare import verdict
-from mixtures.report.words import fixed, number, numbers, percent
 
 _WORKS = {
     "Bradbury et al. 2018": "Bradbury J, Frostig R, Hawkins P, et al. (2018). JAX: composable transformations of "

@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from mixtures._numbers import percent
 from mixtures.report.svg import EM, GRID, INK, NUTS, PAPER, VI, Drawing, new_figure
-from mixtures.report.words import percent
 
 _LINE = 34  # pixels for each method
 _SPREAD = 0.24  # of the points of one method, up and down, so that they do not hide each other

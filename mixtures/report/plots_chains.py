@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mixtures._numbers import number
 from mixtures.report.svg import BAD, GRID, INK, MUTED, NUTS, Drawing, new_figure
-from mixtures.report.words import number
 
 _PANEL_WIDTH, _TITLE_HEIGHT = 1.1, 1.2  # in units of one histogram's width, and of the distance between chains
 _UNIFORM = 0.5  # height of a uniform histogram, in units of the distance between chains

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.patheffects import withStroke
 
+from mixtures._numbers import number
 from mixtures.report.model_words import part_name
 from mixtures.report.sketches import MOST_FEATURES
 from mixtures.report.svg import ENGINES, GRID, INK, MUTED, PAPER, Drawing, Engine, legend, new_figure
-from mixtures.report.words import number
 
 _MOST_BARS = 60  # rows shown in the responsibilities figure
 _MOST_PANELS = 6

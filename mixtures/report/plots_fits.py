@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from mixtures._numbers import fixed, number
 from mixtures.report.svg import BAD, EM, ENGINES, GRID, INK, MUTED, PAPER, Drawing, legend, new_figure
-from mixtures.report.words import by_group, fixed, number, short
+from mixtures.report.words import by_group, short
 
 _MOST_PARAMETERS = 48
 _LOG_RANGE = 20.0  # largest over smallest estimate, beyond which positive parameters get a logarithmic axis

@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from mixtures._numbers import fixed, number
 from mixtures.report.svg import BAD, EM, GRID, INK, PAPER, Drawing, new_figure
-from mixtures.report.words import fixed, number
 
 
 def floors(value: dict) -> Drawing:

@@ -6,8 +6,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
+from mixtures._numbers import fixed
 from mixtures.report.svg import BAD, EM, GRID, INK, MUTED, NUTS, PAPER, VI, Drawing, new_figure
-from mixtures.report.words import fixed
 
 _HEIGHT = 400
 _FIRST = ((EM, "o"), (NUTS, "D"), (VI, "s"))  # of the three best models; the others are grey

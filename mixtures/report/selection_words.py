@@ -1,8 +1,8 @@
 """What a selection says, in sentences: the best candidate, how close the next one is, and what was passed over."""
 
 from mixtures._files import listed
+from mixtures._numbers import fixed
 from mixtures.em.select import Candidate, Selection
-from mixtures.report.words import fixed
 
 NAMES = {
     "aic": "AIC",

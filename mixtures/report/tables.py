@@ -5,8 +5,9 @@ import io
 
 import numpy as np
 
+from mixtures._numbers import fixed, number, plus_minus
 from mixtures.compare import verdict
-from mixtures.report.words import by_group, doubts, fixed, number, plus_minus
+from mixtures.report.words import by_group, doubts
 
 _MOST_DOUBTFUL = 10
 _DOUBTFUL_SD = 0.05  # posterior sd of a responsibility from which a row is called doubtful

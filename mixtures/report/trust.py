@@ -1,8 +1,9 @@
 """One line for each engine: its numbers, and how far to trust it."""
 
+from mixtures._numbers import fixed, percent, plus_minus
 from mixtures._status import Status
 from mixtures.bayes.vi import MAX_KHAT
-from mixtures.report.words import GOOD_KHAT, fixed, percent, plus_minus, trust_khat
+from mixtures.report.words import GOOD_KHAT, trust_khat
 
 
 def engines(fits: dict) -> list[dict]:

@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import pytest
 
+from mixtures._numbers import number, numbers, percent, plus_minus
 from mixtures.report import redraw, save
 from mixtures.report.content import content
 from mixtures.report.html import page
-from mixtures.report.words import number, numbers, percent, plus_minus
 from tests.report import fake
 from tests.report.test_content import CASES
 
