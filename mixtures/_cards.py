@@ -4,9 +4,11 @@ import abc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 
 from mixtures._numbers import number
 
@@ -53,10 +55,10 @@ class Shown:
     def _repr_html_(self) -> str | None:
         """For notebooks; None, which makes them fall back to `repr`, inside a transformation or for a batch."""
         leaves = jax.tree.leaves(self)
-        return None if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves) else self.card().html()
+        return None if any(isinstance(leaf, Tracer) for leaf in leaves) else self.card().html()
 
 
-def by_entry(columns: Sequence[Mapping[str, object]]) -> Iterator[tuple[object, ...]]:
+def by_entry(columns: Sequence[Mapping[str, Any]]) -> Iterator[tuple[object, ...]]:
     """Rows of a table from arrays by name: every entry's name, counted from 1, and its value in each of `columns`."""
     for name, first in columns[0].items():
         for index in np.ndindex(np.shape(first)):

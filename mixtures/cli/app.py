@@ -7,12 +7,12 @@ import io
 import sys
 import time
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
+from mixtures.cli import options
 from mixtures.cli.calibrating import check_level, check_methods
 from mixtures.cli.epilogs import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXIT_CODES, FIT_EXAMPLES, SELECT_EXAMPLES
 from mixtures.cli.prepare import prepare, read_rows
@@ -31,78 +31,12 @@ app = typer.Typer(
 )
 
 
-class Family(StrEnum):
-    """Component families."""
-
-    gaussian = "gaussian"
-
-
-class Guide(StrEnum):
-    """Guides of variational inference."""
-
-    full_rank = "full_rank"
-    mean_field = "mean_field"
-    laplace = "laplace"
-    flow = "flow"
-    pathfinder = "pathfinder"
-
-
-class Truth(StrEnum):
-    """What data sets are simulated from."""
-
-    fit = "fit"
-    prior = "prior"
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         from mixtures._version import __version__
 
         typer.echo(f"mixtures {__version__}")
         raise typer.Exit()
-
-
-def _check_covariance(name: str) -> str:
-    from mixtures.families import Gaussian
-
-    try:
-        return Gaussian(name).covariance
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-_Source = Annotated[str, typer.Argument(metavar="DATA", help="A CSV, TSV, Parquet or .npy file.", show_default=False)]
-_Components = Annotated[int, typer.Option("--components", "-k", metavar="K", help="Number of mixture components.")]
-_Columns = Annotated[
-    str | None,
-    typer.Option(metavar="A,B,…", help="Columns to fit, separated by commas; all numeric ones if not given."),
-]
-_Covariance = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        callback=_check_covariance,
-        help="Covariance model of the components: full, diagonal, tied, spherical, or one of mclust's fourteen codes "
-        "from EII to VVV.",
-    ),
-]
-_Noise = Annotated[
-    bool, typer.Option("--noise", help="Beside the components, a uniform density over the range of the data.")
-]
-_Family = Annotated[Family, typer.Option(help="Family of the components.")]
-_Prior = Annotated[
-    str,
-    typer.Option(
-        metavar="TEXT",
-        help="'default' (conjugate, scaled to the data), or NumPyro distributions of the weights, of a mean, and of a "
-        "standard deviation (scale) or a covariance, as in the example below.",
-    ),
-]
-_Seed = Annotated[
-    int, typer.Option(min=0, max=2**32 - 1, metavar="N", help="Random seed; the same gives the same result.")
-]
-_Starts = Annotated[int | None, typer.Option(min=1, metavar="R", help="EM starts (64 if not given).")]
-_DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing or infinite values.")]
 
 
 @app.callback()
@@ -116,14 +50,14 @@ def _root(
 
 @app.command(short_help="Fit by EM, variational inference and NUTS, and compare.", epilog=COMPARE_EXAMPLES + EXIT_CODES)
 def compare(
-    source: _Source,
-    components: _Components = 2,
-    columns: _Columns = None,
-    covariance: _Covariance = "full",
-    noise: _Noise = False,
-    family: _Family = Family.gaussian,
-    prior: _Prior = "default",
-    seed: _Seed = 0,
+    source: options.Source,
+    components: options.Components = 2,
+    columns: options.Columns = None,
+    covariance: options.Covariance = "full",
+    noise: options.Noise = False,
+    family: options.Family = options.FamilyName.gaussian,
+    prior: options.Prior = "default",
+    seed: options.Seed = 0,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Folder of the report (out/ and DATA's name if not given)."),
@@ -131,8 +65,8 @@ def compare(
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer starts and draws: for a look, not for a result.")
     ] = False,
-    starts: _Starts = None,
-    guide: Annotated[Guide, typer.Option(help="Guide of variational inference.")] = Guide.full_rank,
+    starts: options.Starts = None,
+    guide: Annotated[options.Guide, typer.Option(help="Guide of variational inference.")] = options.Guide.full_rank,
     chains: Annotated[int | None, typer.Option(min=1, metavar="C", help="NUTS chains (4 if not given).")] = None,
     warmup: Annotated[
         int | None, typer.Option(min=1, metavar="W", help="NUTS warm-up iterations of a chain (1000 if not given).")
@@ -149,7 +83,7 @@ def compare(
             help="Data sets to simulate from the fit, to report what intervals cover at this sample size.",
         ),
     ] = 0,
-    drop_missing: _DropMissing = False,
+    drop_missing: options.DropMissing = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the same command where it was cut off, instead of anew.")
     ] = False,
@@ -206,22 +140,22 @@ def report(
 
 @app.command(short_help="Fit by EM alone, in seconds.", epilog=FIT_EXAMPLES + EXIT_CODES)
 def fit(
-    source: _Source,
-    components: _Components = 2,
-    columns: _Columns = None,
-    covariance: _Covariance = "full",
-    noise: _Noise = False,
-    family: _Family = Family.gaussian,
-    prior: _Prior = "default",
-    seed: _Seed = 0,
+    source: options.Source,
+    components: options.Components = 2,
+    columns: options.Columns = None,
+    covariance: options.Covariance = "full",
+    noise: options.Noise = False,
+    family: options.Family = options.FamilyName.gaussian,
+    prior: options.Prior = "default",
+    seed: options.Seed = 0,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", "-o", metavar="DIR", help="Folder for the estimates (fit.json); not written if not given."
         ),
     ] = None,
-    starts: _Starts = None,
-    drop_missing: _DropMissing = False,
+    starts: options.Starts = None,
+    drop_missing: options.DropMissing = False,
 ) -> None:
     """Fit one mixture by EM alone: maximum likelihood and MAP, with standard errors, in seconds."""
     begin = time.perf_counter()
@@ -253,11 +187,11 @@ def fit(
     short_help="Choose the number of components and the covariance model.", epilog=SELECT_EXAMPLES + EXIT_CODES
 )
 def select(
-    source: _Source,
+    source: options.Source,
     components: Annotated[
         str, typer.Option("--components", "-k", metavar="A:B", help="Numbers of components: 1:9, 1,3,5 or 4.")
     ] = "1:9",
-    columns: _Columns = None,
+    columns: options.Columns = None,
     covariance: Annotated[
         str,
         typer.Option(
@@ -267,22 +201,22 @@ def select(
             "shapes or orientations. With one feature: tied (E) and full (V).",
         ),
     ] = "default",
-    noise: _Noise = False,
+    noise: options.Noise = False,
     criterion: Annotated[
         str,
         typer.Option(
             metavar="NAME", callback=check_criterion, help="bic, aic, aicc, sabic, icl, or cv (cross-validation)."
         ),
     ] = "bic",
-    seed: _Seed = 0,
+    seed: options.Seed = 0,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", "-o", metavar="DIR", help="Folder of the report (out/, DATA's name and -select if not given)."
         ),
     ] = None,
-    starts: _Starts = None,
-    drop_missing: _DropMissing = False,
+    starts: options.Starts = None,
+    drop_missing: options.DropMissing = False,
 ) -> None:
     """Fit every number of components under every covariance model by maximum likelihood, and compare them.
 
@@ -317,16 +251,16 @@ def select(
 
 @app.command(short_help="Measure what intervals cover at this sample size.", epilog=CALIBRATE_EXAMPLES + EXIT_CODES)
 def calibrate(
-    source: _Source,
-    components: _Components = 2,
-    columns: _Columns = None,
-    covariance: _Covariance = "full",
-    noise: _Noise = False,
-    prior: _Prior = "default",
+    source: options.Source,
+    components: options.Components = 2,
+    columns: options.Columns = None,
+    covariance: options.Covariance = "full",
+    noise: options.Noise = False,
+    prior: options.Prior = "default",
     truth: Annotated[
-        Truth,
+        options.Truth,
         typer.Option("--from", help="Simulate from the MAP fit to DATA, or from parameters drawn from the prior."),
-    ] = Truth.fit,
+    ] = options.Truth.fit,
     rows: Annotated[
         int | None, typer.Option(min=2, metavar="N", help="Rows of each data set (as many as DATA if not given).")
     ] = None,
@@ -340,14 +274,14 @@ def calibrate(
             metavar="A;B;…", callback=check_methods, help="Methods, separated by semicolons; all of them if not given."
         ),
     ] = "all",
-    seed: _Seed = 0,
+    seed: options.Seed = 0,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", "-o", metavar="DIR", help="Folder of the report (out/, DATA's name and -calibration if not given)."
         ),
     ] = None,
-    drop_missing: _DropMissing = False,
+    drop_missing: options.DropMissing = False,
 ) -> None:
     """Simulate data sets like DATA, fit each by EM, variational inference and NUTS, and see what their intervals cover.
 
@@ -371,7 +305,7 @@ def calibrate(
                 model,
                 jax.random.key(seed),
                 on_stage=stages,
-                from_prior=truth is Truth.prior,
+                from_prior=truth is options.Truth.prior,
                 num_rows=rows or len(data.values),
                 num_simulations=simulations,
                 level=level,

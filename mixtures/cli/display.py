@@ -205,6 +205,6 @@ def _plus_minus(value: float, error: float) -> str:
 
 def fixed_or_dash(value: float, decimals: int) -> str:
     """A number with a fixed number of decimals, or a dash where there is none."""
-    from mixtures.report.words import fixed
+    from mixtures._numbers import fixed
 
     return fixed(value if math.isfinite(value) else None, decimals)

@@ -234,6 +234,14 @@ def test_compare_for_real(run):
     level = written["verdict"]["level"]
     assert code == (runtime.NOT_COMPARABLE if level == "not comparable" else 0)
     assert f"Verdict: {level}" in output
-    assert sorted(os.listdir("out/a")) == [".mixtures-report", "posterior.nc", "report.html", "report.json"]
+    files = sorted(os.listdir("out/a"))
+    assert files == [
+        *(".mixtures-report", "parameters.csv", "parameters.tex", "posterior.nc"),
+        *("report.html", "report.json", "report.md"),
+    ]
+    code, output, _ = run("report", "out/a")
+    assert code == 0
+    assert "parameters.tex" in output
+    assert sorted(os.listdir("out/a")) == files
     assert written["data"]["columns"] == list(load("timeseries").columns)
     assert os.listdir("out") == ["a"]

@@ -1,0 +1,73 @@
+"""Options that several commands share, with their help."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class FamilyName(StrEnum):
+    """Component families."""
+
+    gaussian = "gaussian"
+
+
+class Guide(StrEnum):
+    """Guides of variational inference."""
+
+    full_rank = "full_rank"
+    mean_field = "mean_field"
+    laplace = "laplace"
+    flow = "flow"
+    pathfinder = "pathfinder"
+
+
+class Truth(StrEnum):
+    """What data sets are simulated from."""
+
+    fit = "fit"
+    prior = "prior"
+
+
+def check_covariance(name: str) -> str:
+    """The plain name of a covariance model."""
+    from mixtures.families import Gaussian
+
+    try:
+        return Gaussian(name).covariance
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+Source = Annotated[str, typer.Argument(metavar="DATA", help="A CSV, TSV, Parquet or .npy file.", show_default=False)]
+Components = Annotated[int, typer.Option("--components", "-k", metavar="K", help="Number of mixture components.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(metavar="A,B,…", help="Columns to fit, separated by commas; all numeric ones if not given."),
+]
+Covariance = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=check_covariance,
+        help="Covariance model of the components: full, diagonal, tied, spherical, or one of mclust's fourteen codes "
+        "from EII to VVV.",
+    ),
+]
+Noise = Annotated[
+    bool, typer.Option("--noise", help="Beside the components, a uniform density over the range of the data.")
+]
+Family = Annotated[FamilyName, typer.Option(help="Family of the components.")]
+Prior = Annotated[
+    str,
+    typer.Option(
+        metavar="TEXT",
+        help="'default' (conjugate, scaled to the data), or NumPyro distributions of the weights, of a mean, and of a "
+        "standard deviation (scale) or a covariance, as in the example below.",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, metavar="N", help="Random seed; the same gives the same result.")
+]
+Starts = Annotated[int | None, typer.Option(min=1, metavar="R", help="EM starts (64 if not given).")]
+DropMissing = Annotated[bool, typer.Option("--drop-missing", help="Leave out rows with missing or infinite values.")]
