@@ -31,7 +31,7 @@ from mixtures.bayes.sensitivity import Sensitivity, prior_sensitivity
 from mixtures.bayes.smc import fit_smc
 from mixtures.bayes.telescope import Telescope, fit_telescope
 from mixtures.bayes.vi import fit_vi
-from mixtures.compare import Calibration, Comparison, calibrate, compare, compare_fits
+from mixtures.compare import Calibration, Comparison, Sweep, calibrate, compare, compare_fits, sweep
 from mixtures.data import Data, read_data
 from mixtures.em.bootstrap import Bootstrap, bootstrap
 from mixtures.em.cross_validation import CrossValidation, cross_validate
@@ -70,6 +70,7 @@ __all__ = [
     "Sensitivity",
     "StandardErrors",
     "Status",
+    "Sweep",
     "Telescope",
     "__version__",
     "bootstrap",
@@ -107,4 +108,5 @@ __all__ = [
     "spurious",
     "stack_chains",
     "standard_errors",
+    "sweep",
 ]

@@ -12,9 +12,16 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mixtures.cli import options
+from mixtures.cli import options, sweeping
 from mixtures.cli.calibrating import check_level, check_methods
-from mixtures.cli.epilogs import CALIBRATE_EXAMPLES, COMPARE_EXAMPLES, EXIT_CODES, FIT_EXAMPLES, SELECT_EXAMPLES
+from mixtures.cli.epilogs import (
+    CALIBRATE_EXAMPLES,
+    COMPARE_EXAMPLES,
+    EXIT_CODES,
+    FIT_EXAMPLES,
+    SELECT_EXAMPLES,
+    SWEEP_EXAMPLES,
+)
 from mixtures.cli.prepare import prepare, read_rows
 from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes, unfinished_run
 from mixtures.cli.selecting import check_covariances, check_criterion, chosen_covariances, parse_components
@@ -123,6 +130,52 @@ def compare(
         raise typer.Exit(NOT_COMPARABLE if result.verdict.level == "not comparable" else 0)
 
 
+@app.command(short_help="Compare many models, priors and data sets at once.", epilog=SWEEP_EXAMPLES + EXIT_CODES)
+def sweep(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="DATA…", help="CSV, TSV, Parquet or .npy files.", show_default=False)
+    ],
+    components: Annotated[
+        str, typer.Option("--components", "-k", metavar="A:B", help="Numbers of components: 1:4, 2,3 or 2.")
+    ] = "1:3",
+    columns: options.Columns = None,
+    covariance: Annotated[
+        str,
+        typer.Option(metavar="A,B,…", callback=check_covariances, help="Covariance models, separated by commas."),
+    ] = "full",
+    noise: options.Noise = False,
+    prior: Annotated[
+        list[str],
+        typer.Option(metavar="TEXT", help="As for compare; give the option once for each prior."),
+    ] = ["default"],  # noqa: B006  (Typer reads it, nothing writes to it)
+    seed: options.Seed = 0,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the report.")] = Path("out/sweep"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer starts and draws: for a look, not for a result.")
+    ] = False,
+    drop_missing: options.DropMissing = False,
+) -> None:
+    """Compare EM, VI and NUTS for every data set, number of components, covariance model and prior.
+
+    Prints a line for each case and what they come to; writes a page (sweep.html) with small multiples, its numbers
+    (sweep.json, sweep.csv), and the page, numbers and draws of every case.
+    """
+    begin = time.perf_counter()
+    with exit_codes():
+        asked = sweeping.Asked(sources, parse_components(components), columns, covariance, noise, prior, drop_missing)
+        data, made = sweeping.prepare(asked, out)
+        from mixtures.cli import display
+
+        console = display.make_console()
+        with display.Stages() as stages:
+            found = sweeping.run(asked, data, made, seed, stages, _QUICK if quick else {})
+            stages("report")
+            written = found.save(out)
+        sweeping.show_sweep(console, found)
+        display.show_written(console, written, time.perf_counter() - begin)
+        raise typer.Exit(0)
+
+
 @app.command(short_help="Draw a report again, without fitting.", epilog=EXIT_CODES)
 def report(
     folder: Annotated[
@@ -136,6 +189,7 @@ def report(
         from mixtures.report import redraw
 
         display.show_written(display.make_console(), redraw(folder), time.perf_counter() - begin)
+        raise typer.Exit(0)
 
 
 @app.command(short_help="Fit by EM alone, in seconds.", epilog=FIT_EXAMPLES + EXIT_CODES)

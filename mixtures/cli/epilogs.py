@@ -17,6 +17,7 @@ Examples:
   mixtures compare timeseries.csv --components 3
   mixtures compare iris.csv -k 3 --columns sepal_width,petal_width -o out/iris
   mixtures compare heights.tsv --covariance tied --quick
+  mixtures compare acidity.csv --calibrate 200
   mixtures compare heights.tsv --prior 'mean=Normal(170, 20);
       scale=LogNormal(2, 0.5); weights=Dirichlet(2)'
 
@@ -35,6 +36,15 @@ Examples:
   mixtures select timeseries.csv --components 1:6
   mixtures select iris.csv -k 1:5 --covariance all --criterion icl
   mixtures select heights.tsv -k 2,3,4 --covariance tied,full --criterion cv
+
+"""
+
+SWEEP_EXAMPLES = """\b
+Examples:
+  mixtures sweep acidity.csv --components 1:4 --covariance tied,full
+  mixtures sweep north.csv south.csv -k 2 --quick
+  mixtures sweep heights.tsv --prior default --prior 'mean=Normal(170, 20);
+      scale=LogNormal(2, 0.5)'
 
 """
 

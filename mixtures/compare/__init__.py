@@ -3,5 +3,6 @@
 from mixtures.compare.calibrate import calibrate
 from mixtures.compare.comparison import Comparison, compare, compare_fits
 from mixtures.compare.coverage import Calibration
+from mixtures.compare.sweep import Sweep, sweep
 
-__all__ = ["Calibration", "Comparison", "calibrate", "compare", "compare_fits"]
+__all__ = ["Calibration", "Comparison", "Sweep", "calibrate", "compare", "compare_fits", "sweep"]

@@ -16,6 +16,7 @@ from mixtures.report.svg import ENGINES, GRID, INK, MUTED, PAPER, Drawing, Engin
 
 _MOST_BARS = 60  # rows shown in the responsibilities figure
 _MOST_PANELS = 6
+_MOST_SMALL = 300  # points of a small multiple
 _ELLIPSE = np.sqrt(-2 * np.log(0.11))  # radius that holds 89 % of a two-dimensional Gaussian
 
 
@@ -43,6 +44,23 @@ def _series(value: dict) -> Drawing:
     distinct, drawn = value["data"]["distinct_rows"], len(stems["values"])
     note = f" Of {distinct} distinct values {drawn} have a stem." if distinct > drawn else ""
     return Drawing("density", _density_alt(value), draw, note)
+
+
+def small_multiple(value: dict) -> Drawing:
+    """The densities of one feature, or the components of the first two, without any words."""
+
+    def draw(width: int) -> Figure:
+        figure = new_figure(width, int(0.6 * width))
+        ax = figure.subplots()
+        if len(value["data"]["columns"]) == 1:
+            _marginal(ax, value, 0)
+        else:
+            _scatter(ax, value, np.asarray(value["sketches"]["points"]["values"])[:_MOST_SMALL], 0, 1)
+        ax.set_yticks([])
+        ax.locator_params(axis="x", nbins=4)
+        return figure
+
+    return Drawing("small", _density_alt(value), draw)
 
 
 def _map_means(value: dict) -> list[list[float]]:

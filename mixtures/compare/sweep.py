@@ -1,0 +1,251 @@
+"""`sweep`: many comparisons in one call, over data sets, numbers of components, covariance models and priors."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+
+from mixtures._checks import check_count, check_key, check_type
+from mixtures.bayes.numpyro_model import refuse_flat
+from mixtures.compare.comparison import Comparison, OnStage, compare
+from mixtures.compare.verdict import AGREE, LOCATION_ONLY
+from mixtures.data import Data, as_data, check_components
+from mixtures.em.select import criteria
+from mixtures.families import Gaussian, GaussianWithNoise
+from mixtures.model import Mixture
+from mixtures.priors import AbstractPrior
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Prior = AbstractPrior | Callable[[np.ndarray, Mixture], AbstractPrior] | None
+OnCell = Callable[["Case", int, int], OnStage | None]  # the case, its place from 1, and how many there are
+
+
+class Case(NamedTuple):
+    """What one comparison of a sweep is of, by name."""
+
+    data: str
+    num_components: int
+    covariance: str
+    prior: str
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One comparison in a line; NaN where a number does not exist.
+
+    `bic` is of the maximum-likelihood fit, larger is better; `elpd` the posterior's leave-one-out density of the data
+    in nats with the largest Pareto k-hat of its rows, and `elpd_gap` how far it is below the best of the same data,
+    with the standard error of that difference; `em_elpd` is EM's by cross-validation. `worst_z` and `worst_width` are
+    the farthest MAP and standard error from the posterior's, in its sds.
+    """
+
+    data: str
+    num_components: int
+    covariance: str
+    prior: str
+    verdict: str
+    log_likelihood: float
+    bic: float
+    em_elpd: float
+    elpd: float
+    elpd_gap: float
+    elpd_gap_error: float
+    worst_row_khat: float
+    worst_z: float
+    worst_width: float
+    hellinger: float
+    adjusted_rand: float
+    vi_khat: float
+    max_rhat: float
+    min_ess: float
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Comparisons by case, in the order they were made."""
+
+    comparisons: dict[Case, Comparison]
+
+    @property
+    def rows(self) -> tuple[SweepRow, ...]:
+        """A line for every case."""
+        best = {case.data: self._best(case.data) for case in self.comparisons}
+        return tuple(_row(case, found, best[case.data]) for case, found in self.comparisons.items())
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the table comes to, data set by data set."""
+        names = dict.fromkeys(case.data for case in self.comparisons)
+        return tuple(_say(name, [row for row in self.rows if row.data == name]) for name in names)
+
+    def to_frame(self) -> "DataFrame":
+        """The rows as a table."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a page with small multiples, its numbers, and the report of every case to `folder`.
+
+        Raises
+        ------
+        ValueError
+            If the folder cannot be written, or holds anything that this package did not write.
+        """
+        from mixtures.report.sweep import save_sweep  # the one upward call: a result knows how to show itself
+
+        return save_sweep(self, Path(folder))
+
+    def _best(self, name: str) -> Comparison | None:
+        """The comparison of these data whose posterior predicts best, of those that converged."""
+        sampled = [c for case, c in self.comparisons.items() if case.data == name and c.nuts.status.is_estimate]
+        return max(sampled, key=lambda c: c.prediction.posterior.elpd, default=None)
+
+
+def sweep(
+    data: Any,
+    *,
+    key: Key[Array, ""],
+    num_components: Sequence[int] = (1, 2, 3),
+    covariances: Sequence[str] = ("full",),
+    priors: Mapping[str, Prior] | None = None,
+    noise: bool = False,
+    on_cell: OnCell | None = None,
+    **settings: Any,
+) -> Sweep:
+    """Compare EM, VI and NUTS in every combination of data set, number of components, covariance model and prior.
+
+    Parameters
+    ----------
+    data
+        What `compare` takes, or a dictionary of these by name.
+    key
+        Random key; every case has its own from it, so that a case's result does not depend on the others'.
+    num_components
+        Numbers of components.
+    covariances
+        Covariance models, by plain name or by mclust's code.
+    priors
+        By name: a prior, a function of the data (N, D) and the mixture without a prior that makes one, or None for the
+        default one, scaled to the data. Only the last if not given.
+    noise
+        Whether a uniform density over the range of the data is part of every mixture.
+    on_cell
+        Called as each case begins, with the case, its place from 1, and how many there are; returns what
+        `compare` takes as ``on_stage``, or None.
+    **settings
+        As for `compare`: counts of starts, draws and chains, the guide, and simulations.
+
+    Returns
+    -------
+    Sweep
+        A comparison for every case.
+
+    Raises
+    ------
+    ValueError
+        If an argument is wrong; before anything is fitted.
+    """
+    check_key(key)
+    sets = {name: as_data(one) for name, one in _named(data).items()}
+    given = {"default": None} if priors is None else dict(priors)
+    counts = dict.fromkeys(check_count("num_components", k) for k in num_components)
+    names = dict.fromkeys(Gaussian(name).covariance for name in covariances)
+    for name, values in (("data", sets), ("num_components", counts), ("covariances", names), ("priors", given)):
+        if not values:
+            raise ValueError(f"{name} must have at least one entry, got none.")
+    models = {
+        Case(name, k, covariance, prior): _model(sets[name], k, covariance, given[prior], noise)
+        for name, k, covariance, prior in product(sets, counts, names, given)
+    }
+    found = {}
+    for i, (case, model) in enumerate(models.items()):
+        on_stage = None if on_cell is None else on_cell(case, i + 1, len(models))
+        own = jax.random.fold_in(key, i)
+        found[case] = compare(model, sets[case.data], key=own, on_stage=on_stage, **settings)
+    return Sweep(found)
+
+
+def _named(data: Any) -> dict[str, Any]:
+    if isinstance(data, Mapping):
+        return {str(name): one for name, one in data.items()}
+    one = as_data(data)
+    return {Path(one.source).stem: one}
+
+
+def _model(data: Data, num_components: int, covariance: str, prior: Prior, noise: bool) -> Mixture:
+    """The mixture of one case, or what is wrong with it."""
+    check_components(data, num_components)
+    family = GaussianWithNoise.for_data(data.values, covariance) if noise else Gaussian(covariance)
+    if prior is None:
+        return Mixture.for_data(data.values, num_components, family)
+    family.layout(num_components, data.values.shape[1])
+    made = prior if isinstance(prior, AbstractPrior) else prior(data.values, Mixture(family, num_components))
+    check_type("priors", made, AbstractPrior, "one of mx.priors, or a function that makes one")
+    model = Mixture(family, num_components, made)
+    refuse_flat(model)
+    return model
+
+
+def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
+    sampled, fitted = c.nuts.status.is_estimate, c.map.status.is_estimate
+    diagnostics, both = c.nuts.diagnostics, sampled and fitted
+    gap, error = _behind(c, best) if sampled and best is not None else (np.nan, np.nan)
+    ratios = np.array([row.width_ratio for row in c.agreement if np.isfinite(row.width_ratio)])
+    return SweepRow(
+        *case,
+        verdict=c.verdict.level,
+        log_likelihood=float(c.ml.log_likelihood),
+        bic=criteria(c.model, c.ml, c.data.values).bic if c.ml.status.is_estimate else np.nan,
+        em_elpd=c.prediction.em.total,
+        elpd=c.prediction.posterior.elpd if sampled else np.nan,
+        elpd_gap=gap,
+        elpd_gap_error=error,
+        worst_row_khat=float(c.prediction.posterior.khat.max()) if sampled else np.nan,
+        worst_z=float(np.max(np.abs([row.z for row in c.agreement]))) if both else np.nan,
+        worst_width=float(ratios[np.argmax(np.abs(np.log(ratios)))]) if both and len(ratios) else np.nan,
+        hellinger=c.density.hellinger["nuts"] if both else np.nan,
+        adjusted_rand=c.clustering.ari["nuts"] if both else np.nan,
+        vi_khat=float(c.vi.info.khat),
+        max_rhat=diagnostics.max_rhat,
+        min_ess=diagnostics.min_ess,
+    )
+
+
+def _behind(c: Comparison, best: Comparison) -> tuple[float, float]:
+    """How far a posterior's prediction is behind the best one's, in nats, with the standard error of the difference."""
+    if c is best:
+        return 0.0, 0.0
+    first, second = best.prediction.posterior, c.prediction.posterior
+    if not np.array_equal(first.rows, second.rows):  # other samples of the rows
+        return first.elpd - second.elpd, float(np.hypot(first.standard_error, second.standard_error))
+    gaps = first.pointwise - second.pointwise
+    return first.elpd - second.elpd, float(first.num_rows * gaps.std(ddof=1) / np.sqrt(len(gaps)))
+
+
+def _say(name: str, rows: list[SweepRow]) -> str:
+    sound = [row for row in rows if row.verdict in (AGREE, LOCATION_ONLY)]
+    told = [f"{name}: EM’s MAP agrees with the posterior in location in {len(sound)} of {len(rows)} cases."]
+    predicted = [row for row in rows if np.isfinite(row.elpd)]
+    if len(predicted) > 1:
+        best = max(predicted, key=lambda row: row.elpd)
+        near = [row for row in predicted if row is not best and row.elpd_gap < 2 * row.elpd_gap_error]
+        beside = f"; within two standard errors of it: {', '.join(_case_words(r, rows) for r in near)}" if near else ""
+        told.append(f"The posterior of {_case_words(best, rows)} predicts best{beside}.")
+    lost = len(rows) - len(predicted)
+    if lost:
+        told.append(f"In {lost} the chains did not converge, so nothing is said of them.")
+    return " ".join(told)
+
+
+def _case_words(row: SweepRow, rows: list[SweepRow]) -> str:
+    """A case by what differs between the rows."""
+    varied = [f for f in ("covariance", "prior") if len({getattr(one, f) for one in rows}) > 1]
+    return " ".join([f"K = {row.num_components}", *(str(getattr(row, name)) for name in varied)])

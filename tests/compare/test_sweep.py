@@ -1,0 +1,128 @@
+"""Many comparisons in one call: what each is, and what the table says of them."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+import numpyro.distributions as dist
+import pytest
+
+import mixtures as mx
+from mixtures.compare.sweep import Case, Sweep
+from tests.report import fake
+
+KEY = jax.random.key(0)
+SETTINGS = {"num_starts": 4, "num_warmup": 150, "num_samples": 200, "num_chains": 2}
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return np.random.default_rng(3).normal(size=40)
+
+
+@pytest.fixture(scope="module")
+def found(rows):
+    told = []
+    priors = {"default": None, "wide": mx.priors.Conjugate([0.0], [[4.0]], dof=4.0, shrinkage=0.05)}
+    result = mx.sweep(
+        {"a": rows, "b": rows + 5.0},
+        key=KEY,
+        num_components=[1],
+        priors=priors,
+        on_cell=lambda *case: told.append(case),
+        **SETTINGS,
+    )
+    return result, told
+
+
+def test_every_combination_is_compared_in_order(found):
+    result, told = found
+    cases = [Case(name, 1, "full", prior) for name in "ab" for prior in ("default", "wide")]
+    assert list(result.comparisons) == cases
+    assert told == [(case, i + 1, 4) for i, case in enumerate(cases)]
+    assert [(row.data, row.prior) for row in result.rows] == [(case.data, case.prior) for case in cases]
+
+
+def test_a_case_is_the_comparison_of_its_own_model_data_and_key(found, rows):
+    result, _ = found
+    case = Case("b", 1, "full", "default")
+    alone = mx.compare(mx.Mixture.for_data(rows + 5.0, 1), rows + 5.0, key=jax.random.fold_in(KEY, 2), **SETTINGS)
+    np.testing.assert_array_equal(alone.nuts.log_joint, result.comparisons[case].nuts.log_joint)
+    assert alone.verdict == result.comparisons[case].verdict
+
+
+def test_gaps_in_prediction_are_to_the_best_of_the_same_data(found):
+    for name in "ab":
+        rows = [row for row in found[0].rows if row.data == name and np.isfinite(row.elpd)]
+        best = max(row.elpd for row in rows)
+        assert [row.elpd_gap for row in rows] == pytest.approx([best - row.elpd for row in rows])
+        # The two posteriors are nearly the same, so their difference is far surer than either.
+        assert all(row.elpd_gap_error < 1.0 for row in rows)
+
+
+def test_the_standard_error_of_a_gap_is_that_of_paired_differences(found):
+    result, _ = found
+    pair = [result.comparisons[Case("a", 1, "full", prior)].prediction.posterior for prior in ("default", "wide")]
+    gaps = pair[0].pointwise - pair[1].pointwise
+    expected = np.sqrt(len(gaps) * np.var(gaps, ddof=1))
+    assert max(row.elpd_gap_error for row in result.rows if row.data == "a") == pytest.approx(expected)
+
+
+def test_chains_that_disagree_are_compared_with_nothing():
+    case, other = Case("series", 3, "full", "default"), Case("series", 3, "full", "other")
+    result = Sweep({case: fake.unconverged(fake.series()), other: fake.series()})
+    lost, kept = result.rows
+    assert lost.verdict == "not comparable"
+    assert np.isnan(
+        [lost.elpd, lost.elpd_gap, lost.worst_z, lost.worst_width, lost.hellinger, lost.adjusted_rand]
+    ).all()
+    assert lost.max_rhat > 1.01
+    assert kept.elpd_gap == 0
+    assert result.sentences == (
+        "series: EM’s MAP agrees with the posterior in location in 1 of 2 cases. In 1 the chains did not converge, so "
+        "nothing is said of them.",
+    )
+
+
+def test_a_refused_standard_error_has_no_width():
+    row = Sweep({Case("plane", 3, "full", "default"): fake.plane()}).rows[0]
+    assert np.isnan(row.worst_width)
+    assert np.isnan(row.bic) == (not fake.plane().ml.status.is_estimate)
+
+
+def test_a_sweep_is_written_whole(found, tmp_path):
+    folder = found[0].save(tmp_path / "out")
+    names = {path.name for path in folder.iterdir()}
+    assert {"sweep.html", "sweep.json", "sweep.csv"} < names
+    value = json.loads((folder / "sweep.json").read_text())
+    page = (folder / "sweep.html").read_text()
+    for row in value["rows"]:
+        assert {f"{row['file']}.{end}" for end in ("html", "json", "nc")} < names
+        assert f'href="{row["file"]}.html"' in page
+        assert json.loads((folder / f"{row['file']}.json").read_text())["verdict"]["level"] == row["verdict"]
+    assert len(list(csv.DictReader((folder / "sweep.csv").open()))) == 4
+    assert page.count("<svg") == 4
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert all(Path(name).name == name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"num_components": []}, "num_components must have at least one entry"),
+        ({"num_components": [0]}, "num_components must be a whole number of at least 1"),
+        ({"covariances": ["round"]}, "round"),
+        ({"priors": {}}, "priors must have at least one entry"),
+        ({"priors": {"mine": lambda x, model: dist.Normal(0, 1)}}, "priors must be"),
+        ({"key": 3}, "key"),
+        ({"num_components": [1, 50]}, "50"),
+    ],
+)
+def test_wrong_arguments_are_refused_before_any_work(rows, monkeypatch, change, words):
+    monkeypatch.setattr("mixtures.compare.sweep.compare", lambda *a, **b: pytest.fail("work was done"))
+    with pytest.raises(ValueError, match=re.escape(words)):
+        mx.sweep(rows, **({"key": KEY} | change))
