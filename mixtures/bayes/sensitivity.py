@@ -31,6 +31,11 @@ class Sensitivity:
         """Parameters, with their places from 1, that the prior moves and the likelihood hardly does."""
         return [where for where, weak in self._sensitive() if weak]
 
+    @property
+    def conflicting(self) -> list[str]:
+        """Parameters that both the prior and the likelihood move: these may disagree (Kallioinen et al. 2024)."""
+        return [where for where, weak in self._sensitive() if not weak]
+
     def _sensitive(self) -> Iterator[tuple[str, bool]]:
         """What the prior moves, and whether the likelihood hardly does."""
         for name, values in self.prior.items():

@@ -42,6 +42,7 @@ VI_POOR = "vi-poor"
 VI_NARROW = "vi-too-narrow"
 VI_OTHER_MODE = "vi-other-mode"
 PRIOR_DOMINATED = "prior-dominated"
+PRIOR_CONFLICT = "prior-data-conflict"
 LABELS_AMBIGUOUS = "labels-ambiguous"
 CHAINS_DISAGREE = "chains-disagree"
 IN_AGREEMENT = "agreement"
@@ -193,15 +194,22 @@ def _summary(rows: tuple[AgreementRow, ...], clustering: Clustering, density: De
 
 
 def _prior(sensitivity: Sensitivity) -> list[Finding]:
-    """Parameters that move with the prior and hardly with the data."""
-    weak = sensitivity.dominated
-    if not weak:
-        return []
-    words = (
-        f"The prior decides {', '.join(weak)}: power scaling moves {'it' if len(weak) == 1 else 'them'} with the prior "
-        "and hardly with the data, so agreement there says little."
-    )
-    return [Finding(PRIOR_DOMINATED, words)]
+    """Parameters that move with the prior and hardly with the data, and those that move with both."""
+    found, weak, torn = [], sensitivity.dominated, sensitivity.conflicting
+    if weak:
+        words = (
+            f"The prior decides {', '.join(weak)}: power scaling moves {'it' if len(weak) == 1 else 'them'} with the "
+            "prior and hardly with the data, so agreement there says little."
+        )
+        found.append(Finding(PRIOR_DOMINATED, words))
+    if torn:
+        words = (
+            f"The prior has a say in {', '.join(torn)}: power scaling moves {'it' if len(torn) == 1 else 'them'} with "
+            "the prior and with the data, which may disagree there, so agreement of the engines says nothing of the "
+            "prior."
+        )
+        found.append(Finding(PRIOR_CONFLICT, words))
+    return found
 
 
 def _maximum_likelihood(ml: EMFit) -> list[Finding]:

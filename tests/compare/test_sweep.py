@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 from pathlib import Path
 
 import jax
@@ -11,11 +12,10 @@ import numpyro.distributions as dist
 import pytest
 
 import mixtures as mx
-from mixtures.compare.sweep import Case, Sweep
-from tests.report import fake
+from mixtures.compare.sweep import Case
 
 KEY = jax.random.key(0)
-SETTINGS = {"num_starts": 4, "num_warmup": 150, "num_samples": 200, "num_chains": 2}
+SETTINGS = {"num_starts": 4, "num_warmup": 300, "num_samples": 900, "num_chains": 2}
 
 
 @pytest.fixture(scope="module")
@@ -71,28 +71,6 @@ def test_the_standard_error_of_a_gap_is_that_of_paired_differences(found):
     assert max(row.elpd_gap_error for row in result.rows if row.data == "a") == pytest.approx(expected)
 
 
-def test_chains_that_disagree_are_compared_with_nothing():
-    case, other = Case("series", 3, "full", "default"), Case("series", 3, "full", "other")
-    result = Sweep({case: fake.unconverged(fake.series()), other: fake.series()})
-    lost, kept = result.rows
-    assert lost.verdict == "not comparable"
-    assert np.isnan(
-        [lost.elpd, lost.elpd_gap, lost.worst_z, lost.worst_width, lost.hellinger, lost.adjusted_rand]
-    ).all()
-    assert lost.max_rhat > 1.01
-    assert kept.elpd_gap == 0
-    assert result.sentences == (
-        "series: EM’s MAP agrees with the posterior in location in 1 of 2 cases. In 1 the chains did not converge, so "
-        "nothing is said of them.",
-    )
-
-
-def test_a_refused_standard_error_has_no_width():
-    row = Sweep({Case("plane", 3, "full", "default"): fake.plane()}).rows[0]
-    assert np.isnan(row.worst_width)
-    assert np.isnan(row.bic) == (not fake.plane().ml.status.is_estimate)
-
-
 def test_a_sweep_is_written_whole(found, tmp_path):
     folder = found[0].save(tmp_path / "out")
     names = {path.name for path in folder.iterdir()}
@@ -123,6 +101,6 @@ def test_a_sweep_is_written_whole(found, tmp_path):
     ],
 )
 def test_wrong_arguments_are_refused_before_any_work(rows, monkeypatch, change, words):
-    monkeypatch.setattr("mixtures.compare.sweep.compare", lambda *a, **b: pytest.fail("work was done"))
+    monkeypatch.setattr(sys.modules["mixtures.compare.sweep"], "compare", lambda *a, **b: pytest.fail("work was done"))
     with pytest.raises(ValueError, match=re.escape(words)):
         mx.sweep(rows, **({"key": KEY} | change))

@@ -24,7 +24,7 @@ def case(**changes):
         "agreement": (row(), row(parameter="weights[1]")),
         "clustering": SimpleNamespace(ari={"nuts": 0.95}),
         "density": SimpleNamespace(hellinger={"nuts": 0.05, "vi_nuts": 0.03}),
-        "sensitivity": SimpleNamespace(dominated=[]),
+        "sensitivity": SimpleNamespace(dominated=[], conflicting=[]),
     }
     for name, value in changes.items():
         head, _, rest = name.partition("__")
@@ -76,6 +76,7 @@ NOTES = {
     "VI too narrow": ({"agreement": (row(vi_width_ratio=0.5), row(parameter="weights[1]"))}, "VI is too narrow: its sd of means[1, x] is 0.50 of NUTS's"),
     "VI elsewhere": ({"density__hellinger__vi_nuts": 0.4}, "VI's predictive is a Hellinger distance of 0.40 from NUTS's"),
     "prior decides": ({"sensitivity__dominated": ["means[1, 1]"]}, "The prior decides means[1, 1]: power scaling moves it"),
+    "prior has a say": ({"sensitivity__conflicting": ["means[1, 1]"]}, "The prior has a say in means[1, 1]: power scaling moves it with"),
     "one chain astray": ({"agreement": (row(), row(parameter="weights[2]", rhat=1.2, z=9.0))}, "Chains disagree about weights[2]"),
 }  # fmt: skip
 
@@ -91,6 +92,7 @@ CODES = {
     "vi-too-narrow": {"agreement": (row(vi_width_ratio=0.6),)},
     "vi-other-mode": {"density__hellinger__vi_nuts": 0.25},
     "prior-dominated": {"sensitivity__dominated": ["weights[1]", "weights[2]"]},
+    "prior-data-conflict": {"sensitivity__conflicting": ["weights[1]"]},
     "labels-ambiguous": {"nuts__relabelling__ambiguity": 0.06},
     "chains-disagree": {"agreement": (row(), row(rhat=1.02))},
 }

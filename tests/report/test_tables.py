@@ -1,11 +1,13 @@
-"""Tables to paste, the paragraph on methods, and Markdown."""
+"""Tables to paste, the paragraph on methods, Markdown, and the lines of a sweep."""
 
 import csv
 import io
 import re
 
+import numpy as np
 import pytest
 
+from mixtures.compare.sweep import Case, Sweep
 from mixtures.report.content import content
 from mixtures.report.markdown import markdown
 from mixtures.report.methods import methods
@@ -74,3 +76,25 @@ def test_markdown_says_the_verdict_first_and_the_reasons(value):
     assert text.index(value["verdict"]["reasons"][0][:20]) > text.index("**") > text.index("# ")
     assert "None" not in text
     assert "nan" not in text
+
+
+def test_chains_that_disagree_are_compared_with_nothing():
+    case, other = Case("series", 3, "full", "default"), Case("series", 3, "full", "other")
+    result = Sweep({case: fake.unconverged(fake.series()), other: fake.series()})
+    lost, kept = result.rows
+    assert lost.verdict == "not comparable"
+    assert np.isnan(
+        [lost.elpd, lost.elpd_gap, lost.worst_z, lost.worst_width, lost.hellinger, lost.adjusted_rand]
+    ).all()
+    assert lost.max_rhat > 1.01
+    assert kept.elpd_gap == 0
+    assert result.sentences == (
+        "series: EM’s MAP agrees with the posterior in location in 1 of 2 cases. In 1 the chains did not converge, so "
+        "nothing is said of them.",
+    )
+
+
+def test_a_refused_standard_error_has_no_width():
+    row = Sweep({Case("plane", 3, "full", "default"): fake.plane()}).rows[0]
+    assert np.isnan(row.worst_width)
+    assert np.isnan(row.bic) == (not fake.plane().ml.status.is_estimate)
