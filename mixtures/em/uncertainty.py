@@ -1,6 +1,7 @@
 """Standard errors from derivatives of the objective, refused with a reason where there are none."""
 
 from collections.abc import Callable
+from typing import NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -144,31 +145,60 @@ def standard_errors(
     check_fit(model, fit, rows_of_x)
     check_choice("kind", kind, KINDS)
     target = model.for_objective(fit.objective)
-    return _standard_errors(target, fit, target.prepare(rows_of_x, 1, weights, labels), kind)
+    rows = target.prepare(rows_of_x, 1, weights, labels)
+    expansion = _expand(target, fit.params, rows)
+    outer = None if kind == "observed" else _outer_products(target, rows, expansion)
+    return _standard_errors(target, fit, rows, expansion, outer, kind)
+
+
+class _Expansion(NamedTuple):
+    """The objective about the estimate, up to its quadratic term: what every kind begins with, compiled once."""
+
+    coordinates: Coordinates
+    point: Float[Array, " d"]
+    score: Float[Array, " d"]
+    observed: Float[Array, "d d"]
 
 
 @eqx.filter_jit
-def _standard_errors(model: Mixture, fit: EMFit, rows: Rows, kind: str) -> StandardErrors:
+def _expand(model: Mixture, params: AbstractParams, rows: Rows) -> _Expansion:
     coordinates = Coordinates.of(model, rows.frame)
-    u = coordinates.vector(fit.params)
+    u = coordinates.vector(params)
 
     def objective(u):
         return model.log_joint(coordinates.params(u), rows)
 
     observed = -hessian(objective, u)
-    observed = (observed + observed.T) / 2
-    inverse, curvature = _inverse(observed)
+    return _Expansion(coordinates, u, jax.grad(objective)(u), (observed + observed.T) / 2)
+
+
+@eqx.filter_jit
+def _outer_products(model: Mixture, rows: Rows, at: _Expansion) -> Float[Array, "d d"]:
+    """Sum over rows of the outer products of their scores, one coordinate's derivatives at a time."""
+
+    def log_prob(u):
+        return jax.nn.logsumexp(model.family.log_densities(at.coordinates.params(u), rows), axis=0)
+
+    directions = jnp.eye(len(at.point), dtype=at.point.dtype)
+    scores = jax.lax.map(lambda direction: jax.jvp(log_prob, (at.point,), (direction,))[1], directions)
+    return (scores * rows.row_weights()) @ scores.T
+
+
+@eqx.filter_jit
+def _standard_errors(
+    model: Mixture, fit: EMFit, rows: Rows, at: _Expansion, outer: Float[Array, "d d"] | None, kind: str
+) -> StandardErrors:
+    coordinates, u = at.coordinates, at.point
+    inverse, curvature = _inverse(at.observed)
     covariance = inverse
-    if kind != "observed":
-        scores = _scores(model, rows, coordinates, u)
-        outer = (scores * rows.row_weights()) @ scores.T
+    if kind == "sandwich":
+        covariance = inverse @ cast(Array, outer) @ inverse
+    if kind == "opg":
         prior = -jax.hessian(lambda u: model.log_prior(coordinates.params(u)))(u)
-        opg, opg_curvature = _inverse(outer + prior)
-        covariance = opg if kind == "opg" else inverse @ outer @ inverse
+        covariance, opg_curvature = _inverse(cast(Array, outer) + prior)
         # The scores of few rows span few directions, however sharp the maximum is.
-        curvature = jnp.minimum(curvature, opg_curvature) if kind == "opg" else curvature
-    score = jax.grad(objective)(u)
-    gap = 0.5 * score @ inverse @ score
+        curvature = jnp.minimum(curvature, opg_curvature)
+    gap = 0.5 * at.score @ inverse @ at.score
 
     refusals = [
         (jnp.isnan(fit.log_likelihood), Refusal.NO_ESTIMATE),
@@ -189,12 +219,3 @@ def _inverse(information: Float[Array, "d d"]) -> tuple[Float[Array, "d d"], Flo
     unit = jax.lax.rsqrt(jnp.abs(jnp.diagonal(information)))
     scaled = information * unit[:, None] * unit
     return jnp.linalg.inv(scaled) * unit[:, None] * unit, jnp.linalg.eigvalsh(scaled)[0]
-
-
-def _scores(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]) -> Float[Array, "d N"]:
-    """Derivative of every row's log density in every coordinate, one coordinate at a time."""
-
-    def log_prob(u):
-        return jax.nn.logsumexp(model.family.log_densities(coordinates.params(u), rows), axis=0)
-
-    return jax.lax.map(lambda direction: jax.jvp(log_prob, (u,), (direction,))[1], jnp.eye(len(u), dtype=u.dtype))
