@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from mixtures._trees import map_draws
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
@@ -84,6 +85,7 @@ def thin(posterior: Posterior, most: int = _MAX_DRAWS) -> AbstractParams:
     return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(count, *leaf.shape[2:])[keep], posterior.params)
 
 
+@eqx.filter_jit
 def hellinger(log_p: Float[Array, "2 n"], log_q: Float[Array, "2 n"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Hellinger distance between two densities, from `log_densities` of them, with its error.
 
@@ -97,13 +99,13 @@ def hellinger(log_p: Float[Array, "2 n"], log_q: Float[Array, "2 n"]) -> tuple[F
     return distance, error / jnp.maximum(2 * distance, jnp.sqrt(error) + jnp.finfo(error.dtype).tiny)
 
 
+@eqx.filter_jit
 def kl_divergence(log_p: Float[Array, "2 n"], log_q: Float[Array, "2 n"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Kullback–Leibler divergence ∫ q log(q/p) of the second density from the first, likewise, with its error; nats."""
     values = (log_q - log_p)[1]
     return jnp.mean(values), jnp.std(values) / jnp.sqrt(len(values))
 
 
-@eqx.filter_jit
 def log_densities(
     model: Mixture, first: AbstractParams, second: AbstractParams, key: Key[Array, ""]
 ) -> tuple[Float[Array, "2 n"], Float[Array, "2 n"]]:
@@ -111,7 +113,7 @@ def log_densities(
 
     Either is the density of one set of parameters, or the mean over draws (one leading axis).
     """
-    both = [_as_draws(params) for params in (first, second)]
+    both = first, second
     x = jnp.concatenate([_points(model, p, k) for p, k in zip(both, jax.random.split(key), strict=True)])
     log_p, log_q = (_log_predictive(model, params, x).reshape(2, -1) for params in both)
     return log_p, log_q
@@ -122,16 +124,19 @@ def _as_draws(params: AbstractParams) -> AbstractParams:
     return params if params.weights.ndim > 1 else jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
 
 
-def _points(model: Mixture, draws: AbstractParams, key: Key[Array, ""]) -> Float[Array, "n D"]:
+@eqx.filter_jit
+def _points(model: Mixture, params: AbstractParams, key: Key[Array, ""]) -> Float[Array, "n D"]:
     """Half of all points, from draws in equal parts."""
+    draws = _as_draws(params)
     num_draws = draws.weights.shape[0]
     per_draw = -(-(_NUM_POINTS // 2) // num_draws)
     x = jax.vmap(lambda d, k: model.sample(d, k, per_draw)[0])(draws, jax.random.split(key, num_draws))
     return x.reshape(num_draws * per_draw, -1)[: _NUM_POINTS // 2]
 
 
-def _log_predictive(model: Mixture, draws: AbstractParams, x: Float[Array, "n D"]) -> Float[Array, " n"]:
-    log_each = jax.lax.map(lambda draw: model.log_prob(draw, x), draws, batch_size=8)
+@eqx.filter_jit
+def _log_predictive(model: Mixture, params: AbstractParams, x: Float[Array, "n D"]) -> Float[Array, " n"]:
+    log_each = map_draws(lambda draw: model.log_prob(draw, x), _as_draws(params), len(x) * model.num_components)
     return jax.nn.logsumexp(log_each, axis=0) - jnp.log(log_each.shape[0])
 
 
@@ -146,7 +151,7 @@ def wasserstein(
         densities = jnp.stack([model.family.marginal_densities(params, d, points) for d, points in enumerate(grid)])
         return jnp.cumsum((densities[:, 1:] + densities[:, :-1]) / 2 * step, axis=1)
 
-    each = jax.lax.map(distribution, draws, batch_size=8)  # (S, D, G − 1)
+    each = map_draws(distribution, draws, grid.size * model.num_components)  # (S, D, G − 1)
     gap = jnp.mean(each, axis=0) - distribution(plug_in)
     turned = jnp.einsum("sdg,dg->sd", each, jnp.sign(gap) * step)
     return jnp.sum(jnp.abs(gap) * step, axis=1), jnp.std(turned, axis=0) / jnp.sqrt(each.shape[0])
@@ -172,7 +177,9 @@ def predictive_curves(
     """Marginal predictive densities of every feature, with the central band of the density over draws."""
 
     def one(d):
-        each = jax.lax.map(lambda draw: model.family.marginal_densities(draw, d, grid[d]), draws, batch_size=64)
+        each = map_draws(
+            lambda draw: model.family.marginal_densities(draw, d, grid[d]), draws, grid.shape[1] * model.num_components
+        )
         return jnp.mean(each, axis=0), jnp.quantile(each, jnp.asarray(BAND), axis=0)
 
     means, bands = zip(*[one(d) for d in range(grid.shape[0])], strict=True)
