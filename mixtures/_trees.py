@@ -1,5 +1,6 @@
 """Trees whose leaves share their leading axes: flattened, worked through in blocks, and chosen between."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ def flatten_draws(draws):
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), draws)
 
 
+@eqx.filter_jit
 def evenly(draws, count: int):
     """As many draws as `count`, spread evenly over all chains, with one leading axis."""
     flat = flatten_draws(draws)

@@ -1,12 +1,16 @@
 """What every engine asks of its arguments, and every analysis of draws of its own, before any work is done."""
 
+import math
+
+import equinox as eqx
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
 from mixtures._checks import as_rows, check_callback, check_data, check_key, check_type
 from mixtures._drivers import OnProgress
+from mixtures._kernel import Rows
 from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
@@ -68,12 +72,18 @@ def admit_draws(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, exact: bool
     """
     check_draws(posterior, exact=exact)
     data = as_rows(x)
-    first = jax.tree.map(lambda leaf: leaf[0, 0], posterior.params)
-    if data.shape[1] == posterior.model.family.locations(first).shape[1]:
-        again, told = posterior.model.log_likelihood(first, data), posterior.log_likelihood[0, 0]
-        if bool(jnp.abs(again - told) <= _SAME * (1 + jnp.abs(told))) or not bool(jnp.isfinite(told)):
+    if data.shape[1] == posterior.model.family.locations(posterior.params).shape[-1]:
+        again = float(_first_log_likelihood(posterior.model, posterior.params, posterior.model.prepare(data)))
+        told = float(np.asarray(posterior.log_likelihood)[0, 0])
+        if abs(again - told) <= _SAME * (1 + abs(told)) or not math.isfinite(told):
             return data
     raise ValueError("x must be the data that posterior was fitted to; the log-likelihood of its draws says otherwise.")
+
+
+@eqx.filter_jit
+def _first_log_likelihood(model: Mixture, params: AbstractParams, rows: Rows) -> Float[Array, ""]:
+    """That of the first draw of the first chain."""
+    return model.log_likelihood(jax.tree.map(lambda leaf: leaf[0, 0], params), rows)
 
 
 def check_draws(posterior: Posterior, *, exact: bool = True) -> None:

@@ -112,12 +112,11 @@ def loo(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""]
     chosen = np.arange(len(data))
     if len(data) > _MOST_ROWS:
         chosen = np.sort(np.asarray(jax.random.choice(key, len(data), (_MOST_ROWS,), replace=False)))
-    flat = flatten_draws(posterior.params)
     ess = summarise(np.asarray(posterior.log_likelihood)).ess_bulk
     share = float(ess) / posterior.log_joint.size
     # To a power of two: the length of the smoothed tail depends on it, and is part of the compiled program.
     efficiency = 2.0 ** min(0, round(math.log2(share))) if share > 0 else 1.0
-    found = _smoothed(posterior.model, data[chosen], flat, efficiency)
+    found = _smoothed(posterior.model, data[chosen], posterior.params, efficiency)
     return Loo(*map(np.asarray, found), rows=chosen, num_rows=len(data))
 
 
@@ -165,11 +164,12 @@ def _stacking_weights(scores: Float[np.ndarray, "C N"]) -> Float[np.ndarray, " C
 
 @eqx.filter_jit
 def _smoothed(
-    model: Mixture, x: Float[Array, "N D"], draws: AbstractParams, efficiency: float
+    model: Mixture, x: Float[Array, "N D"], params: AbstractParams, efficiency: float
 ) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
     """Leave-one-out log density and k-hat of every row."""
     from blackjax.diagnostics import psis_weights
 
+    draws = flatten_draws(params)
     num_rows, num_draws = len(x), draws.weights.shape[0]
     size = max(1, min(num_rows, _BLOCK_ELEMENTS // num_draws))
     blocks = jnp.pad(x, ((0, -num_rows % size), (0, 0)), mode="edge").reshape(-1, size, x.shape[1])

@@ -203,6 +203,7 @@ class _Each(eqx.Module):
 
     statistics: tuple[tuple[str, Statistic], ...] = eqx.field(static=True)
 
+    @eqx.filter_jit
     def __call__(self, x: Float[Array, "N D"]) -> dict[str, Float[Array, "..."]]:
         return {name: jnp.asarray(function(x)) for name, function in self.statistics}
 

@@ -86,7 +86,7 @@ def place(
     if len(values) > _MOST_ROWS:
         chosen = np.sort(np.asarray(jax.random.choice(key_rows, len(values), (_MOST_ROWS,), replace=False)))
     rows = model.prepare(jnp.asarray(values)[chosen])
-    own = np.asarray(model.responsibilities(plug_in, rows))
+    own = np.asarray(_responsibilities(model, rows, plug_in))
     partition = own.argmax(axis=1)
     drawn = np.asarray(allocations(model, rows, draws, key_labels))
     similar = np.array(similarities(model, rows, draws))
@@ -115,7 +115,7 @@ def clustering(
     model: Mixture, rows: Rows, plug_in: AbstractParams, vi: AbstractParams, nuts: AbstractParams
 ) -> Clustering:
     """Compare the clustering of `plug_in` parameters with those of draws (one leading axis) of two posteriors."""
-    own = np.asarray(model.responsibilities(plug_in, rows))
+    own = np.asarray(_responsibilities(model, rows, plug_in))
     (from_vi, _), (from_nuts, nuts_sd) = (_mean_and_sd(model, rows, draws) for draws in (vi, nuts))
     others = {"vi": np.asarray(from_vi), "nuts": np.asarray(from_nuts)}
     partition = own.argmax(axis=1)
@@ -128,6 +128,11 @@ def clustering(
         {name: float(variation_of_information(partition, r.argmax(axis=1)[None])[0]) for name, r in others.items()},
         {name: total_variation(own, r) for name, r in others.items()},
     )
+
+
+@eqx.filter_jit
+def _responsibilities(model: Mixture, rows: Rows, params: AbstractParams) -> Float[Array, "N K"]:
+    return model.responsibilities(params, rows)
 
 
 @eqx.filter_jit

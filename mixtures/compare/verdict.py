@@ -90,8 +90,8 @@ def judge(
     sensitivity: Sensitivity,
 ) -> Verdict:
     """Compare the MAP fit with NUTS, and say what maximum likelihood, VI and the prior add or fail at."""
-    obstacles = _obstacles(map_fit, nuts)
-    sampled = nuts.status.is_estimate
+    sampled = nuts.status.is_estimate  # asked for once: each time it computes the diagnostics anew
+    obstacles = _obstacles(map_fit, nuts, sampled)
     notes = (*(_prior(sensitivity) if sampled else ()), *_maximum_likelihood(ml))
     notes = (*notes, *_variational(vi, agreement if sampled else (), density))
     if obstacles:
@@ -110,7 +110,7 @@ def judge(
     return Verdict(LOCATION_ONLY if widths else AGREE, (*widths, found, *notes))
 
 
-def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo]) -> list[Finding]:
+def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo], sampled: bool) -> list[Finding]:
     obstacles = []
     if not map_fit.status.is_estimate:
         obstacles.append(Finding(EM_DEGENERATE, f"EM gave no MAP estimate: {map_fit.summary}"))
@@ -120,7 +120,7 @@ def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo]) -> list[Finding]:
             f"from it can be trusted; choose a prior that keeps variances from zero. {map_fit.summary}"
         )
         obstacles.append(Finding(EM_DEGENERATE, words))
-    if not nuts.status.is_estimate:
+    if not sampled:
         obstacles.append(Finding(NOT_CONVERGED, f"NUTS did not converge: {nuts.reason}"))
     return obstacles
 
