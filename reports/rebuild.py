@@ -1,0 +1,77 @@
+"""Make case studies again: ``uv run python reports/rebuild.py [NAME …]``, all of them if none is named.
+
+A study is a folder whose README.md has its command in a block of shell. The command is run, its files take the place of
+those in the folder (but for the draws, which are large), and its result is written between the README's markers.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+HERE = Path(__file__).parent
+_COMMAND = re.compile(r"^uv run mixtures (.+)$", re.MULTILINE)
+_RESULT = re.compile(r"(<!-- result -->\n).*(<!-- /result -->)", re.DOTALL)
+
+
+def studies() -> list[str]:
+    """Names of the folders that are case studies."""
+    return [path.parent.name for path in sorted(HERE.glob("*/README.md")) if _COMMAND.search(path.read_text())]
+
+
+def run(name: str, folder: Path) -> None:
+    """Run the command of a study, its output into `folder`."""
+    words = shlex.split(_COMMAND.search((HERE / name / "README.md").read_text())[1])
+    words[words.index("--out") + 1] = str(folder)
+    subprocess.run([sys.executable, "-m", "mixtures", *words], cwd=HERE.parent, check=True)
+
+
+def rebuild(name: str) -> None:
+    """Run a study, and put what it says into its folder."""
+    with TemporaryDirectory() as parent:
+        found = Path(parent, "out")
+        run(name, found)
+        for file in found.iterdir():
+            if file.suffix != ".nc" and not file.name.startswith("."):
+                shutil.copyfile(file, HERE / name / file.name)
+        text = result(found)
+    path = HERE / name / "README.md"
+    path.write_text(_RESULT.sub(lambda match: match[1] + text + match[2], path.read_text()), encoding="utf-8")
+
+
+def result(folder: Path) -> str:
+    """What a study found, as Markdown."""
+    if (folder / "sweep.json").exists():
+        value = json.loads((folder / "sweep.json").read_text())
+        return _table(value["rows"]) + "".join(f"- {sentence}\n" for sentence in value["sentences"])
+    if (folder / "select.json").exists():
+        reasons = json.loads((folder / "select.json").read_text())["reasons"]
+        return "".join(f"- {reason}\n" for reason in reasons)
+    report = (folder / "report.md").read_text()
+    verdict, rest = report.partition("\n\n")[2].split("## Why\n\n")
+    value = json.loads((folder / "report.json").read_text())
+    covered = (value["calibration"] or {"sentences": []})["sentences"]
+    return (
+        verdict
+        + rest.partition("## How far")[0].replace("## Parameters\n\n", "")
+        + "".join(f"- {sentence}\n" for sentence in covered)
+    )
+
+
+def _table(rows: list[dict]) -> str:
+    lines = ["| K | model | verdict | BIC | LOO | behind the best | R-hat |", "| --- |" + " --- |" * 6]
+    for row in rows:
+        gap = "–" if row["elpd_gap"] is None else f"{row['elpd_gap']:.2f} ± {row['elpd_gap_error']:.2f}"
+        elpd = "–" if row["elpd"] is None else f"{row['elpd']:.2f}"
+        cells = (row["num_components"], row["covariance"], row["verdict"], f"{row['bic']:.2f}", elpd, gap)
+        lines.append(f"| {' | '.join(map(str, cells))} | {row['max_rhat']:.3f} |")
+    return "\n".join(lines) + "\n\n"
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv[1:] or studies():
+        rebuild(wanted)
