@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key, Real
+from jaxtyping import Array, Bool, Float, Int, Key, Real
 
 from mixtures._checks import check_count, check_share, is_traced
 from mixtures._drivers import OnProgress
@@ -166,7 +166,7 @@ class _Run(eqx.Module):
 def _run(model: Mixture, rows: Rows, key: Key[Array, ""], target: Float[Array, ""], num_particles: int, num_moves: int):
     """One run from the prior to the posterior."""
     import blackjax
-    from blackjax.smc import adaptive_tempered, resampling, tempered
+    from blackjax.smc import ess, resampling, solver, tempered
 
     coordinates = Coordinates.of(model, rows.frame)
     key_prior, key_runs = jax.random.split(key)
@@ -177,15 +177,13 @@ def _run(model: Mixture, rows: Rows, key: Key[Array, ""], target: Float[Array, "
     def log_likelihood(u):
         return model.log_likelihood(coordinates.params(u), rows)
 
-    kernels: dict[str, Any] = {
-        "logprior_fn": log_prior,
-        "loglikelihood_fn": log_likelihood,
-        "mcmc_step_fn": _move,
-        "mcmc_init_fn": blackjax.hmc.init,
-        "resampling_fn": resampling.systematic,
-    }
-    climb = adaptive_tempered.build_kernel(**kernels, target_ess=cast(float, target))
-    stay = tempered.build_kernel(**kernels)
+    advance = tempered.build_kernel(log_prior, log_likelihood, _move, blackjax.hmc.init, resampling.systematic)
+
+    def climb(run: _Run) -> Float[Array, ""]:
+        """The highest power that leaves the effective sample size."""
+        rest = 1 - run.power
+        step = ess.ess_solver(jax.vmap(log_likelihood), run.particles, cast(float, target), rest, solver.dichotomy)
+        return run.power + jnp.clip(step, 0.0, rest)
 
     def settings(run: _Run) -> dict[str, Array]:
         slopes = jax.vmap(jax.grad(lambda u: log_prior(u) + run.power * log_likelihood(u)))(run.particles)
@@ -195,12 +193,16 @@ def _run(model: Mixture, rows: Rows, key: Key[Array, ""], target: Float[Array, "
         metric = jnp.linalg.inv(curvature + floor * jnp.eye(len(curvature), dtype=curvature.dtype))
         return {"step_size": jnp.exp(run.log_step)[None], "inverse_mass_matrix": metric[None]}
 
-    def before(run: _Run) -> tempered.TemperedSMCState:
-        return tempered.TemperedSMCState(run.particles, run.weights, run.power)
-
-    def after(run: _Run, state: Any, info: Any) -> _Run:
-        acceptance = jnp.mean(info.update_info.acceptance_rate)
-        return _Run(
+    def stage(carry: tuple[_Run, Bool[Array, ""]]) -> tuple[_Run, Bool[Array, ""]]:
+        run, _ = carry
+        # The weights of the highest power are still to be resampled by, and the particles to be moved at it.
+        last = (run.power >= 1) | (run.num_stages >= _MOST_STAGES)
+        power = jnp.where(last, run.power, climb(run))
+        own = jax.random.fold_in(key_runs, run.num_stages)
+        begun = tempered.TemperedSMCState(run.particles, run.weights, run.power)
+        state, info = advance(own, begun, num_moves, power, settings(run))
+        acceptance = jnp.mean(cast(Any, info.update_info).acceptance_rate)
+        moved = _Run(
             state.particles,
             state.weights,
             state.tempering_param,
@@ -209,20 +211,14 @@ def _run(model: Mixture, rows: Rows, key: Key[Array, ""], target: Float[Array, "
             acceptance,
             run.num_stages + 1,
         )
-
-    def stage(run: _Run) -> _Run:
-        own = jax.random.fold_in(key_runs, run.num_stages)
-        return after(run, *climb(own, before(run), num_moves, settings(run)))
+        return moved, last
 
     keys = jax.random.split(key_prior, num_particles)
     drawn = jax.vmap(lambda own: coordinates.vector(model.sample_prior(own, len(rows.frame.loc))))(keys)
     first = jnp.clip(drawn, -_FARTHEST, _FARTHEST)
     zero, even = jnp.zeros((), first.dtype), jnp.full(num_particles, 1 / num_particles, first.dtype)
     begun = _Run(first, even, zero, jnp.log(zero + _FIRST_STEP), zero, zero, jnp.int32(0))
-    ended = jax.lax.while_loop(lambda run: (run.power < 1) & (run.num_stages < _MOST_STAGES), stage, begun)
-    # The last weights are still to be resampled by, and the particles to be moved at power one.
-    own = jax.random.fold_in(key_runs, ended.num_stages)
-    return after(ended, *stay(own, before(ended), num_moves, ended.power, settings(ended)))
+    return jax.lax.while_loop(lambda carry: ~carry[1], stage, (begun, jnp.array(False)))[0]
 
 
 def _move(
