@@ -44,7 +44,7 @@ def normal_evidence(x, prior):
 def test_evidence_of_one_component():
     x = np.random.default_rng(5).normal(3.0, 2.0, 40)
     model = mx.Mixture.for_data(x, 1)
-    found = mx.fit_smc(model, x, key=KEY, num_particles=2000)
+    found = mx.fit_smc(model, x, key=KEY, num_particles=1000)
     info = found.info
     assert info.log_evidence == pytest.approx(
         normal_evidence(x, model.prior), abs=4 * max(info.log_evidence_mcse, 0.01)
@@ -74,7 +74,7 @@ def test_evidence_is_the_average_likelihood_under_the_prior():
         jax.lax.map(lambda k: model.log_likelihood(model.sample_prior(k, 1), rows), keys, batch_size=10_000)
     )
     expected, error = np.log(heights.mean()), heights.std() / heights.mean() / np.sqrt(len(heights))
-    info = mx.fit_smc(model, x, key=KEY, num_particles=2000).info
+    info = mx.fit_smc(model, x, key=KEY, num_particles=1000).info
     assert abs(info.log_evidence - expected) < 4 * np.hypot(error, max(info.log_evidence_mcse, 0.01))
 
 
@@ -91,7 +91,7 @@ def test_modes_in_their_proportions():
         together += weight * (groups[:, None] == groups)
         total += weight
     expected = together / total
-    found = mx.fit_smc(model, x, key=KEY, num_particles=4000)
+    found = mx.fit_smc(model, x, key=KEY, num_particles=1000)
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found.params)
     shares = np.asarray(jax.vmap(lambda p: model.responsibilities(p, x))(flat))
     similar = np.einsum("snk,smk->snm", shares, shares)
@@ -102,8 +102,8 @@ def test_modes_in_their_proportions():
 
 def test_same_posterior_as_nuts(series):
     model = mx.Mixture.for_data(series, 2)
-    particles = mx.fit_smc(model, series, key=KEY).diagnostics
-    draws = mx.fit_nuts(model, series, key=KEY, num_samples=2000).diagnostics
+    particles = mx.fit_smc(model, series, key=KEY, num_particles=500).diagnostics
+    draws = mx.fit_nuts(model, series, key=KEY, num_warmup=500, num_samples=1000).diagnostics
     for name in ("log_likelihood", "log_joint"):
         a, b = particles.invariants[name], draws.invariants[name]
         assert abs(a.mean - b.mean) < 4 * np.hypot(a.mcse, b.mcse)
@@ -121,7 +121,7 @@ def test_inside_a_transformation():
 
 def test_a_run_cut_short_is_not_converged(series, monkeypatch):
     monkeypatch.setattr(module, "_MOST_STAGES", 2)
-    jax.clear_caches()
-    found = mx.fit_smc(mx.Mixture.for_data(series, 1), series, key=KEY, num_particles=100, num_runs=1)
+    # A number of particles that no other test has, so that the program is traced under the patch.
+    found = mx.fit_smc(mx.Mixture.for_data(series, 1), series, key=KEY, num_particles=101, num_runs=1)
     assert found.status is mx.Status.NOT_CONVERGED
     assert found.reason.startswith("A run stopped at power 0.")
