@@ -26,6 +26,8 @@ MAX_Z = 1.0  # locations differ: the MAP lies outside the posterior mean ± one 
 WIDTH_RATIOS = (2 / 3, 3 / 2)  # widths differ: a standard error is under 2/3 or over 3/2 of the posterior sd
 MAX_AMBIGUITY = 0.05  # parameters are not compared when labels are this uncertain
 
+_MOST_NAMED = 5  # parameters of one sentence
+
 AGREE = "agree"
 LOCATION_ONLY = "agree in location, not in width"
 DISAGREE = "disagree"
@@ -198,18 +200,23 @@ def _prior(sensitivity: Sensitivity) -> list[Finding]:
     found, weak, torn = [], sensitivity.dominated, sensitivity.conflicting
     if weak:
         words = (
-            f"The prior decides {', '.join(weak)}: power scaling moves {'it' if len(weak) == 1 else 'them'} with the "
+            f"The prior decides {_listed(weak)}: power scaling moves {'it' if len(weak) == 1 else 'them'} with the "
             "prior and hardly with the data, so agreement there says little."
         )
         found.append(Finding(PRIOR_DOMINATED, words))
     if torn:
         words = (
-            f"The prior has a say in {', '.join(torn)}: power scaling moves {'it' if len(torn) == 1 else 'them'} with "
+            f"The prior has a say in {_listed(torn)}: power scaling moves {'it' if len(torn) == 1 else 'them'} with "
             "the prior and with the data, which may disagree there, so agreement of the engines says nothing of the "
             "prior."
         )
         found.append(Finding(PRIOR_CONFLICT, words))
     return found
+
+
+def _listed(names: list[str]) -> str:
+    shown, others = names[:_MOST_NAMED], len(names) - _MOST_NAMED
+    return ", ".join(shown) + (f" and {others} more" if others > 0 else "")
 
 
 def _maximum_likelihood(ml: EMFit) -> list[Finding]:

@@ -81,6 +81,13 @@ NOTES = {
 }  # fmt: skip
 
 
+def test_no_sentence_names_more_than_five_parameters():
+    names = [f"means[{i}]" for i in range(1, 9)]
+    (told,) = (f.text for f in case(sensitivity__conflicting=names).findings if f.code == "prior-data-conflict")
+    assert "means[5] and 3 more: power" in told
+    assert "means[6]" not in told
+
+
 CODES = {
     "posterior-not-converged": {"nuts__status": Status.NOT_CONVERGED},
     "em-degenerate": {"ml__unbounded": True},
