@@ -60,6 +60,7 @@ def test_log_likelihood_and_bic(name):
     assert df == case.df
     assert float(fit.log_likelihood) == pytest.approx(case.log_likelihood, abs=1e-3)
     assert 2 * float(fit.log_likelihood) - df * np.log(num_rows) == pytest.approx(case.bic, abs=2e-3)
+    assert mx.criteria(model, fit, case.x).bic == pytest.approx(case.bic, abs=2e-3)
     assert fit.status in (mx.Status.CONVERGED, mx.Status.INTERIOR)
 
 
@@ -77,6 +78,7 @@ def test_icl_of_acidity():
     bic = 2 * float(fit.log_likelihood) - 4 * np.log(len(x))
     largest = np.max(model.responsibilities(fit.params, x), axis=1)
     assert bic + 2 * np.log(largest).sum() == pytest.approx(-398.5432, abs=2e-3)
+    assert mx.criteria(model, fit, x).icl == pytest.approx(-398.5432, abs=2e-3)
 
 
 def test_peers_local_modes_are_seen_and_passed_over():
