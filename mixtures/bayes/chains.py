@@ -100,13 +100,18 @@ def in_chunks(
     """
     num_chunks = -(-total // _CHUNK)
     length = -(-total // num_chunks)
-    done, (states, draws) = found or (0, (states, None))
+    done, (states, *parts) = found or (0, (states,))
     for chunk in range(done, num_chunks):
         states, more = advance(states, length)
-        draws = more if draws is None else jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), draws, more)
+        parts.append(more)
         if kept is not None:
-            kept.save(chunk + 1, (states, draws))
+            kept.save(chunk + 1, (states, _joined(parts)))
         if on_progress is not None:
             jax.block_until_ready(more)
             on_progress(min((chunk + 1) * length, total), total)
-    return draws
+    return _joined(parts)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Draws of several chunks one after the other."""
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves, axis=1), *parts)
