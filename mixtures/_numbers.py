@@ -21,7 +21,7 @@ def numbers(value: object, digits: int = 4) -> str:
 
 def fixed(value: float | None, decimals: int) -> str:
     """A number with a fixed number of decimals, or a dash where there is none."""
-    if value is None:
+    if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:.{decimals}f}"
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
@@ -29,7 +29,7 @@ def fixed(value: float | None, decimals: int) -> str:
 
 def plus_minus(value: float | None, error: float | None) -> str:
     """``value ± error``, both to two significant digits of the error."""
-    if value is None or not error:
+    if value is None or not error or not math.isfinite(error):
         return number(value)
     decimals = 1 - math.floor(math.log10(error))
     if not 0 <= decimals <= 6:
