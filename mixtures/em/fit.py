@@ -85,7 +85,8 @@ class EMFit(eqx.Module):
     def summary(self) -> str:
         """The outcome in a sentence or two: the status, and the share of starts that collapsed."""
         self._refuse_batches("summary")
-        message = Status(int(self.status_code)).message.replace("objective", _OBJECTIVES[self.objective])
+        # The article goes with it: the argument objective='map' that a message advises keeps its name.
+        message = Status(int(self.status_code)).message.replace("he objective", f"he {_OBJECTIVES[self.objective]}")
         collapsed, total = int(self.collapsed_starts), self.num_run
         dropped = self.starts.status.shape[-1] - total
         run = f"{total} starts" + (" run to their end" if dropped else "")
