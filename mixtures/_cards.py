@@ -12,18 +12,18 @@ from jax.core import Tracer
 
 from mixtures._numbers import number
 
-_MOST_ROWS = 20
-_STYLE = "border-left:4px solid #8886;padding:.2em 1em;max-width:60em"
+_STYLE = "border-left:4px solid #8886;padding:.2em 1em;max-width:60em;overflow-x:auto"
 
 
 @dataclass(frozen=True)
 class Card:
-    """A result in short. A table's first column holds names, the others numbers or text."""
+    """A result in short. A table's first column holds names, the others numbers or text; NaN is shown as a dash."""
 
     title: str
     words: Sequence[str]
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[object]] = ()
+    most: int = 20  # rows shown
 
     def html(self) -> str:
         """A self-contained piece of HTML that takes font and colours from the notebook."""
@@ -36,9 +36,9 @@ class Card:
         head = "".join(f'<th scope="col">{escape(name)}</th>' for name in self.columns)
         body = "".join(
             f'<tr><th scope="row">{escape(str(name))}</th>{"".join(f"<td>{_cell(v)}</td>" for v in values)}</tr>'
-            for name, *values in self.rows[:_MOST_ROWS]
+            for name, *values in self.rows[: self.most]
         )
-        left_out = len(self.rows) - _MOST_ROWS
+        left_out = len(self.rows) - self.most
         note = f"<p>… and {left_out} more.</p>" if left_out > 0 else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
@@ -50,21 +50,35 @@ class Shown:
 
     @abc.abstractmethod
     def card(self) -> Card:
-        """The result in short."""
+        """The result in short; for one concrete result, not a batch of them."""
 
-    def _repr_html_(self) -> str | None:
-        """For notebooks; None, which makes them fall back to `repr`, inside a transformation or for a batch."""
-        leaves = jax.tree.leaves(self)
-        return None if any(isinstance(leaf, Tracer) for leaf in leaves) else self.card().html()
+    def _batch_shape(self) -> tuple[int, ...]:
+        """Leading axes from `jax.vmap`; to be given by results that can have them."""
+        return ()
+
+    def _repr_html_(self) -> str:
+        """For notebooks, which ask for it by this name."""
+        name, shape = type(self).__name__, self._batch_shape()
+        if any(isinstance(leaf, Tracer | jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(self)):
+            return Card(f"{name} inside a transformation", ["Its values are known only outside."]).html()
+        if shape:
+            how = "Index it to see one: jax.tree.map(lambda leaf: leaf[0], batch)."
+            return Card(f"{name}: a batch of shape {shape}", [how]).html()
+        return self.card().html()
 
 
-def by_entry(columns: Sequence[Mapping[str, Any]]) -> Iterator[tuple[object, ...]]:
-    """Rows of a table from arrays by name: every entry's name, counted from 1, and its value in each of `columns`."""
+def by_entry(*columns: Mapping[str, Any]) -> Iterator[tuple[object, ...]]:
+    """Rows of a table from arrays by name: every entry's name, counted from 1, and its value in each of `columns`.
+
+    Each entry of a symmetric matrix comes once. Entries that are nought in every column are left out: they are what a
+    diagonal matrix has off its diagonal.
+    """
     for name, first in columns[0].items():
         for index in np.ndindex(np.shape(first)):
-            label = f"{name}[{', '.join(str(i + 1) for i in index)}]" if index else name
-            yield label, *(np.asarray(values[name])[index] for values in columns)
+            values = [np.asarray(column[name])[index] for column in columns]
+            if any(value != 0 for value in values) and not (len(index) == 3 and index[1] > index[2]):
+                yield f"{name}[{', '.join(str(i + 1) for i in index)}]" if index else name, *values
 
 
 def _cell(value: object) -> str:
-    return escape(number(float(value)) if isinstance(value, int | float | np.number | np.ndarray) else str(value))
+    return escape(number(float(value)) if isinstance(value, float | np.floating) else str(value))

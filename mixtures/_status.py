@@ -55,6 +55,11 @@ class Status(Told):
         return self.name.lower()
 
     @property
+    def words(self) -> str:
+        """The name as written in a title: ``"max steps"``."""
+        return self.label.replace("_", " ")
+
+    @property
     def is_estimate(self) -> bool:
         """Whether the parameters may be reported as a local maximum of the objective."""
         return self in (Status.CONVERGED, Status.INTERIOR)

@@ -135,6 +135,10 @@ class Mixture(eqx.Module):
         free = self.family.free_estimates(self.num_components, columns)
         return [one for one in free if not self.fixed.holds(one.key, one.entry[0])]
 
+    def numbered_estimates(self, num_features: int) -> list[FreeEstimate]:
+        """`free_estimates` of features that have no names but are numbered from 1."""
+        return self.free_estimates([str(d + 1) for d in range(num_features)])
+
     def prepare(
         self,
         x: Real[ArrayLike, "N *D"],

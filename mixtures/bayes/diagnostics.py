@@ -1,10 +1,11 @@
 """Convergence diagnostics of draws, computed by ArviZ, on parameters and on label-free quantities."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float
 
+from mixtures._numbers import fixed, plus_minus
 from mixtures._status import Status
 
 MAX_RHAT = 1.01  # Vehtari et al. 2021, section 4
@@ -25,6 +26,20 @@ class Summary:
     rhat: Float[np.ndarray, "..."]
     ess_bulk: Float[np.ndarray, "..."]
     ess_tail: Float[np.ndarray, "..."]
+
+    def at(self, entry: tuple[int, ...]) -> "Summary":
+        """The summary of one entry."""
+        return Summary(*(getattr(self, field.name)[entry] for field in fields(self)))
+
+    @property
+    def average(self) -> str:
+        """Mean and sd of one entry, as a person reads them."""
+        return plus_minus(float(self.mean), float(self.sd))
+
+    @property
+    def chains(self) -> tuple[str, str]:
+        """R-hat and the smaller ESS of one entry, as a person reads them."""
+        return fixed(float(self.rhat), 4), fixed(min(float(self.ess_bulk), float(self.ess_tail)), 0)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Key, Real
 
+from mixtures._cards import Card
 from mixtures._checks import check_key
 from mixtures._kernel import Rows
+from mixtures._numbers import plus_minus
 from mixtures._status import Status
 from mixtures._trees import flatten_draws, map_draws
 from mixtures.bayes.boundary import admit_draws, refuse_fixed
@@ -35,6 +37,15 @@ class Evidence(NamedTuple):
     log_evidence: float
     mcse: float
     reason: str  # why there is none, or an empty string
+
+    def card(self) -> Card:
+        """The number, or why there is none."""
+        outcome = "refused" if self.reason else f"{plus_minus(self.log_evidence, self.mcse)} nats"
+        return Card(f"Log evidence: {outcome}", [self.reason])
+
+    def _repr_html_(self) -> str:
+        """For notebooks, which ask for it by this name."""
+        return self.card().html()
 
 
 def bridge_evidence(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""]) -> Evidence:

@@ -1,7 +1,7 @@
 """`fit_gibbs`: data augmentation for conjugate mixtures, an exact cross-check of NUTS that needs no gradients."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import equinox as eqx
 import jax
@@ -25,6 +25,8 @@ from mixtures.model import Mixture
 
 class GibbsInfo(AbstractInfo):
     """How many components had a row in each draw: those that the data needed, under a sparse prior."""
+
+    engine: ClassVar[str] = "Gibbs sampling"
 
     occupied: Int[Array, "C S"]
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Key
 
+from mixtures._cards import Card, Shown, by_entry
 from mixtures._checks import check_count, check_key, check_type
 from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.posterior import Posterior
@@ -15,7 +16,7 @@ from mixtures.families import AbstractParams
 
 
 @dataclass(frozen=True)
-class Corrected:
+class Corrected(Shown):
     """Posterior means and sds by Pareto-smoothed importance sampling (Vehtari et al. 2024); NaN where refused.
 
     `mean`, `sd` and `mcse` (of the mean) are by name of the parameter, without chain and draw axes; `weights` are those
@@ -43,6 +44,13 @@ class Corrected:
             f"Pareto k-hat {self.khat:.2f} exceeds {MAX_KHAT}: the approximation is too far from the posterior to be "
             "corrected; use fit_nuts or fit_smc."
         )
+
+    def card(self) -> Card:
+        """The corrected means and sds, or why there are none."""
+        if not self.khat <= MAX_KHAT:
+            return Card("Correction by importance sampling: refused", [self.reason])
+        rows, columns = list(by_entry(self.mean, self.sd, self.mcse)), ("parameter", "mean", "sd", "error of the mean")
+        return Card("Correction by importance sampling: available", [self.reason], columns, rows)
 
     def resample(self, key: Key, num_draws: int) -> AbstractParams:
         """Draws of the parameters (num_draws, …) chosen by weight.

@@ -10,7 +10,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import check_key
+from mixtures._numbers import number, plus_minus
 from mixtures._trees import flatten_draws
 from mixtures.bayes.boundary import admit_draws, check_draws
 from mixtures.bayes.diagnostics import MAX_KHAT, summarise
@@ -24,7 +26,7 @@ _MOST_ROUNDS = 10_000
 
 
 @dataclass(frozen=True)
-class Loo:
+class Loo(Shown):
     """Expected log predictive density of rows that were left out, by Pareto-smoothed importance sampling (PSIS-LOO).
 
     `pointwise` is in nats for each of `rows`, all of them or a random sample; `khat` says how far each can be relied
@@ -66,9 +68,18 @@ class Loo:
             told.append(f"From {len(self.rows)} of {self.num_rows} rows.")
         return " ".join(told)
 
+    def card(self) -> Card:
+        """The expected log predictive density, and how far to rely on it."""
+        outcome = "not to be relied on" if self.doubt else "sound"
+        words = [f"Expected log predictive density {self._score()} nats.", self.reason]
+        return Card(f"Leave-one-out prediction: {outcome}", words)
+
+    def _score(self) -> str:
+        return plus_minus(self.elpd, self.standard_error)
+
 
 @dataclass(frozen=True)
-class ChainStacking:
+class ChainStacking(Shown):
     """Weights of chains, as if each were a model of its own (Yao, Vehtari and Gelman 2022).
 
     `weights` maximise the leave-one-out score of the chains' mixture; `loos` are the chains' own. Where chains have
@@ -77,6 +88,19 @@ class ChainStacking:
 
     weights: Float[np.ndarray, " C"]
     loos: tuple[Loo, ...]
+
+    def card(self) -> Card:
+        """Every chain's weight and its own score."""
+        rows = [
+            (f"chain {i + 1}", number(float(weight)), one._score(), number(float(one.khat.max()), 2))
+            for i, (weight, one) in enumerate(zip(self.weights, self.loos, strict=True))
+        ]
+        doubtful = sum(bool(one.doubt) for one in self.loos)
+        words = ["Where chains have settled in different modes this is a predictive compromise, and no posterior."]
+        if doubtful:
+            words.append(f"Pareto k-hat exceeds {MAX_KHAT} in {doubtful} of them, whose scores cannot be relied on.")
+        title = f"Stacking of {len(rows)} chains: the largest weight is {number(float(self.weights.max()))}"
+        return Card(title, words, ("chain", "weight", "leave-one-out score, nats", "largest k-hat"), rows)
 
     def resample(self, posterior: Posterior, key: Key[Array, ""], num_draws: int) -> AbstractParams:
         """Draws of the parameters, each chain's in proportion to its weight."""

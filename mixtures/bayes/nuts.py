@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -42,6 +42,8 @@ class NUTSInfo(AbstractInfo):
 
     `energy` is minus the log joint density of position and momentum at the end of each transition, in nats.
     """
+
+    engine: ClassVar[str] = "NUTS"
 
     diverging: Bool[Array, "C S"]
     num_leapfrog: Int[Array, "C S"]

@@ -10,8 +10,10 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 from scipy.special import xlogy
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import check_choice, check_count, check_key, check_share
 from mixtures._kernel import Rows
+from mixtures._numbers import number, percent
 from mixtures._trees import evenly, flatten_draws
 from mixtures.bayes.boundary import admit_draws
 from mixtures.bayes.posterior import Posterior
@@ -23,7 +25,7 @@ _MOST_SWEEPS = 20
 
 
 @dataclass(frozen=True)
-class PointPartition:
+class PointPartition(Shown):
     """The partition of least expected loss that was found, and a credible ball around it.
 
     `labels` numbers clusters from 0 by size. `expected_loss` is in nats for the variation of information, and the share
@@ -42,6 +44,18 @@ class PointPartition:
     def num_clusters(self) -> int:
         """How many clusters it has."""
         return int(self.labels.max()) + 1
+
+    def card(self) -> Card:
+        """Sizes of the clusters, and how far the posterior's partitions lie from this one."""
+        name, unit = {"vi": ("Variation of information", "nats"), "binder": ("Binder's loss", "of all pairs")}[
+            self.loss
+        ]
+        words = (
+            f"{name}: {number(self.expected_loss)} {unit} on average over the posterior, and within "
+            f"{number(self.radius)} for {percent(self.level)} of it."
+        )
+        rows = [(f"cluster {i + 1}", int(size)) for i, size in enumerate(np.bincount(self.labels))]
+        return Card(f"Point partition: {self.num_clusters} clusters", [words], ("cluster", "rows"), rows)
 
 
 def similarity(posterior: Posterior, x: Real[ArrayLike, "N *D"]) -> Float[np.ndarray, "N N"]:

@@ -10,11 +10,13 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows, check_choice
 from mixtures._kernel import Rows
+from mixtures._numbers import percent
 from mixtures._status import Status
 from mixtures._trees import flatten_draws, map_draws
-from mixtures.bayes.diagnostics import Diagnostics, summarise
+from mixtures.bayes.diagnostics import MAX_RHAT, Diagnostics, summarise
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
 from mixtures.invariants import invariants
@@ -30,6 +32,7 @@ _POINTWISE_LIMIT = 2**25  # draws × rows of log-likelihood written to a DataTre
 class AbstractInfo(eqx.Module):
     """What an engine reports about its own run."""
 
+    engine: ClassVar[str] = "Posterior"  # its name
     approximate: ClassVar[bool] = False  # whether draws are of something else than the posterior
 
     @abc.abstractmethod
@@ -45,7 +48,7 @@ class AbstractInfo(eqx.Module):
         """Per-draw statistics for the DataTree."""
 
 
-class Posterior[Info: AbstractInfo](eqx.Module):
+class Posterior[Info: AbstractInfo](eqx.Module, Shown):
     """Draws from a posterior or its approximation, with leading (chain, draw) axes.
 
     `params` are relabelled; `log_likelihood` and `log_joint` do not depend on labels. A variational posterior has one
@@ -80,6 +83,35 @@ class Posterior[Info: AbstractInfo](eqx.Module):
     def reason(self) -> str:
         """The outcome in words, with the numbers that decided it."""
         return self.info.judge(self.diagnostics)[1]
+
+    def card(self) -> Card:
+        """Means, sds and diagnostics of the free parameters, or diagnostics alone where nothing is to be concluded."""
+        diagnostics = self.diagnostics
+        status, reason = self.info.judge(diagnostics)
+        title = f"{self.info.engine}: {status.words}"
+        free = self.model.numbered_estimates(self.model.family.locations(self.params).shape[-1])
+        found = [(one.name, diagnostics.parameters[one.key].at(one.entry)) for one in free]
+        if not status.is_estimate:
+            found = [*diagnostics.invariants.items(), *found]
+            return Card(title, [reason], ("quantity", "R-hat", "ESS"), [(name, *one.chains) for name, one in found])
+        if self.info.approximate:
+            rows = [(name, one.average) for name, one in found]
+            return Card(title, [reason, self._say_labels()], ("parameter", "mean ± sd"), rows)
+        agreed = [bool(one.rhat <= MAX_RHAT) for _, one in found]
+        doubt = f"Chains disagree about {agreed.count(False)} of these, which have no mean." if not all(agreed) else ""
+        rows = [
+            (name, one.average if sound else "–", *one.chains) for (name, one), sound in zip(found, agreed, strict=True)
+        ]
+        return Card(title, [reason, self._say_labels(), doubt], ("parameter", "mean ± sd", "R-hat", "ESS"), rows)
+
+    def _say_labels(self) -> str:
+        if self.model.num_components == 1:
+            return ""
+        ambiguity = percent(float(self.relabelling.ambiguity))
+        return f"Components are relabelled; their labels are ambiguous by {ambiguity} (50 %: arbitrary)."
+
+    def _batch_shape(self) -> tuple[int, ...]:
+        return self.log_joint.shape[:-2]
 
     def to_datatree(self, x: Real[ArrayLike, "N *D"] | None = None) -> "DataTree":
         """Convert to an ArviZ DataTree.

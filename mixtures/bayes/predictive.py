@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
+from mixtures._cards import Card, Shown, by_entry
 from mixtures._checks import as_rows, check_count, check_data, check_key, check_type
 from mixtures._trees import evenly, map_draws
 from mixtures.bayes.boundary import admit_draws, admit_model, check_draws
@@ -45,7 +46,7 @@ STATISTICS: dict[str, Statistic] = {
 
 
 @dataclass(frozen=True)
-class PredictiveCheck:
+class PredictiveCheck(Shown):
     """Statistics of the data, and of data sets of the same size simulated under draws of the parameters.
 
     `observed[name]` has the statistic's own shape, and `simulated[name]` one more axis, of draws, before it.
@@ -84,6 +85,15 @@ class PredictiveCheck:
         if not told:
             return f"All {total} statistics of the data are as in data simulated from the model."
         return f"{len(told)} of {total} statistics lie outside the central {1 - _UNUSUAL:.0%}: {'; '.join(told)}."
+
+    def card(self) -> Card:
+        """Every statistic of the data beside those of simulated data."""
+        tails = self.tails
+        missed = sum(int((tail < _UNUSUAL).sum()) for tail in tails.values())
+        low, high = ({name: np.quantile(v, q, axis=0) for name, v in self.simulated.items()} for q in (0.05, 0.95))
+        columns = ("statistic", "data", "simulated, 5 %", "simulated, 95 %", "tail probability")
+        title = f"Predictive check: {f'{missed} statistics' if missed else 'nothing'} out of the model's reach"
+        return Card(title, [self.reason], columns, list(by_entry(self.observed, low, high, tails)))
 
 
 def posterior_predictive(

@@ -10,8 +10,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from scipy import stats
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import check_count
 from mixtures._drivers import OnProgress
+from mixtures._numbers import number
 from mixtures._trees import evenly
 from mixtures.bayes.boundary import admit_model, refuse_fixed
 from mixtures.bayes.posterior import Posterior
@@ -23,10 +25,11 @@ type Engine = Callable[..., Posterior]
 
 _CHUNK = 25  # simulations of one compiled call, between two steps of a progress bar
 _BINS = 20  # bins of the test of uniformity
+_LEAST_P = 0.01  # corrected p-value below which ranks are called not uniform
 
 
 @dataclass(frozen=True)
-class SBCRanks:
+class SBCRanks(Shown):
     """Ranks of the true parameters' label-free quantities among posterior draws, one for each simulated data set.
 
     Where an engine is right every rank from 0 to `num_draws` is equally likely (Talts et al. 2018, theorem 1), whatever
@@ -51,12 +54,18 @@ class SBCRanks:
         """Whether ranks are uniform, and which are not, in words."""
         worst = min(self.p_values, key=self.p_values.__getitem__)
         count = len(self.ranks[worst])
-        if self.p_value >= 0.01:
+        if self.p_value >= _LEAST_P:
             return f"Ranks are uniform in {count} simulations (smallest p-value, corrected, {self.p_value:.2g})."
         return (
             f"Ranks are not uniform in {count} simulations: p = {self.p_value:.1g}, corrected, for {worst}; this "
             "engine's draws are not from the posterior."
         )
+
+    def card(self) -> Card:
+        """Whether ranks are uniform, by quantity."""
+        outcome = "uniform" if self.p_value >= _LEAST_P else "not uniform"
+        rows = [(name, number(p, 2)) for name, p in self.p_values.items()]
+        return Card(f"Simulation-based calibration: ranks are {outcome}", [self.reason], ("quantity", "p-value"), rows)
 
     def _p_value(self, ranks: Int[np.ndarray, " M"]) -> float:
         bins = min(_BINS, self.num_draws + 1)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from mixtures._cards import Card, Shown, by_entry
 from mixtures.bayes.boundary import check_draws
 from mixtures.bayes.posterior import Posterior
 
@@ -15,7 +16,7 @@ _ALPHAS = 0.99, 1.01
 
 
 @dataclass(frozen=True)
-class Sensitivity:
+class Sensitivity(Shown):
     """Power-scaling sensitivity of every parameter's posterior, by name, each with the parameter's own shape.
 
     It is the distance that the posterior moves when the density of the prior (`prior`) or the likelihood is raised to a
@@ -54,6 +55,12 @@ class Sensitivity:
             f"The prior matters for {len(told)} parameters (power-scaling sensitivity, at least {THRESHOLD}): "
             f"{', '.join(told)}."
         )
+
+    def card(self) -> Card:
+        """How far the prior and the likelihood move every parameter."""
+        title = f"Prior sensitivity: the prior matters for {len(list(self._sensitive())) or 'no'} parameters"
+        rows = list(by_entry(self.prior, self.likelihood))
+        return Card(title, [self.reason], ("parameter", "prior", "likelihood"), rows)
 
 
 def prior_sensitivity(posterior: Posterior) -> Sensitivity:

@@ -1,6 +1,6 @@
 """`fit_smc`: particles led from the prior to the posterior, which finds all modes and gives the evidence besides."""
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import equinox as eqx
 import jax
@@ -35,6 +35,8 @@ class SMCInfo(AbstractInfo):
     `log_evidences` estimates log p(x) by each run; `power` is that of the likelihood where it ended, 1 if it came to
     the posterior; `num_stages` counts powers, and `acceptance` is the mean over the moves at the last of them.
     """
+
+    engine: ClassVar[str] = "Sequential Monte Carlo"
 
     log_evidences: Float[Array, " C"]
     power: Float[Array, " C"]

@@ -11,9 +11,11 @@ from jax.scipy.special import gammaln
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import as_tolerance, check_count, check_type, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
+from mixtures._numbers import plus_minus
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit
 from mixtures.bayes.chains import in_chunks
@@ -26,7 +28,7 @@ from mixtures.model import Mixture
 _MOST_AT_BOUND = 0.001  # share of draws; more would be cut off from numbers of components that they need
 
 
-class Telescope(eqx.Module):
+class Telescope(eqx.Module, Shown):
     """Draws of the number of components K, of how many of them have rows, and of the log-likelihood.
 
     K counts what the population has; `occupied` what the data show. A cell of a distribution is a share of draws.
@@ -56,15 +58,34 @@ class Telescope(eqx.Module):
     @property
     def status(self) -> Status:
         """Converged when chains agree on all three quantities and K all but never meets its bound."""
-        return self._judge()[0]
+        return self._judge(self.summaries)[0]
 
     @property
     def reason(self) -> str:
         """The outcome in words, with the numbers that decided it."""
-        return self._judge()[1]
+        return self._judge(self.summaries)[1]
 
-    def _judge(self) -> tuple[Status, str]:
-        status, words = judge_chains(Diagnostics({}, self.summaries, 0), self.num_components.shape[0])
+    def card(self) -> Card:
+        """Probability of each number of components, or diagnostics alone where nothing is to be concluded."""
+        summaries = self.summaries
+        status, reason = self._judge(summaries)
+        title = f"Number of components, by telescoping: {status.words}"
+        if not status.is_estimate:
+            rows = [(name, *one.chains) for name, one in summaries.items()]
+            return Card(title, [reason], ("quantity", "R-hat", "ESS"), rows)
+        of_all, of_occupied = self.distribution, self.occupied_distribution
+        nothing = (0.0, 0.0)
+        rows = [
+            (count, plus_minus(*of_all.get(count, nothing)), plus_minus(*of_occupied.get(count, nothing)))
+            for count in sorted(of_all | of_occupied)
+        ]
+        return Card(title, [reason], ("components", "probability", "probability of so many with rows"), rows)
+
+    def _batch_shape(self) -> tuple[int, ...]:
+        return self.log_likelihood.shape[:-2]
+
+    def _judge(self, summaries: dict[str, Summary]) -> tuple[Status, str]:
+        status, words = judge_chains(Diagnostics({}, summaries, 0), self.num_components.shape[0])
         at_bound = float(np.mean(np.asarray(self.num_components) == self.most))
         if status is Status.CONVERGED and at_bound > _MOST_AT_BOUND:
             return (

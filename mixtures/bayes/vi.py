@@ -48,6 +48,7 @@ class VIInfo(AbstractInfo):
     ELBO gained in the last tenth of the optimisation over the tenth before, in nats, with its own Monte Carlo error.
     """
 
+    engine: ClassVar[str] = "Variational inference"
     approximate: ClassVar[bool] = True
 
     guide: str = eqx.field(static=True)

@@ -9,8 +9,11 @@ from pathlib import Path
 import jax
 from jaxtyping import Array, Key
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows, check_choice, check_count, check_key
 from mixtures._drivers import OnProgress
+from mixtures._numbers import fixed, plus_minus
+from mixtures.bayes.diagnostics import MAX_RHAT
 from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.nuts import NUTSInfo, fit_nuts, open_checkpoint
 from mixtures.bayes.posterior import Posterior
@@ -25,7 +28,7 @@ from mixtures.compare.intervals import EMIntervals, em_intervals
 from mixtures.compare.location import Location, location
 from mixtures.compare.partitions import Clustering, Place, clustering, place
 from mixtures.compare.prediction import Prediction, predict_fairly
-from mixtures.compare.verdict import Verdict, judge
+from mixtures.compare.verdict import NOT_CONVERGED, VI_FAILED, Verdict, judge
 from mixtures.data import Data, as_data
 from mixtures.em.fit import EMFit, fit_em
 from mixtures.em.ridge import FloorProfile, floor_profile, refusal
@@ -36,7 +39,7 @@ OnStage = Callable[[str], OnProgress | None]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """EM (maximum likelihood and MAP), VI and NUTS on the same data, with their agreement and a verdict.
 
     Label-free first: `density` compares predictives, `place` says where EM's partition lies among the posterior's, and
@@ -68,6 +71,25 @@ class Comparison:
     settings: dict[str, object]
     floor_profile: FloorProfile | None = None
     calibration: Calibration | None = None
+
+    def card(self) -> Card:
+        """The verdict, and every parameter under EM, VI and NUTS; a dash where an engine found nothing to report."""
+        rows = [
+            (
+                row.parameter,
+                plus_minus(row.map, row.se) if self.map.status.is_estimate else "–",
+                plus_minus(row.vi_mean, row.vi_sd) if VI_FAILED not in self.verdict.codes else "–",
+                plus_minus(row.nuts_mean, row.nuts_sd) if self._agreed(row) else "–",
+                fixed(row.rhat, 4),
+            )
+            for row in self.agreement
+        ]
+        columns = ("parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "R-hat")
+        return Card(f"EM, VI and NUTS: {self.verdict.level}", self.verdict.reasons, columns, rows)
+
+    def _agreed(self, row: AgreementRow) -> bool:
+        """Whether chains agree, on the whole and about this parameter."""
+        return NOT_CONVERGED not in self.verdict.codes and row.rhat <= MAX_RHAT
 
     def save(self, folder: str | Path) -> Path:
         """Write the report to `folder`, whole or not at all: pages, tables, numbers and draws.

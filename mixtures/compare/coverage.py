@@ -7,6 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import stats
 
+from mixtures._cards import Card, Shown
+from mixtures._numbers import percent
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -33,7 +36,7 @@ class CalibrationRow(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Shown):
     """Estimates and intervals of every method for every data set simulated, with the truth; NaN where there is none.
 
     Arrays are (M, Q), data sets by quantities, the first `num_label_free` of which do not depend on labels. Components
@@ -93,6 +96,15 @@ class Calibration:
                 f"average, at worst {worst.coverage:.1%} ± {worst.error:.1%} ({worst.quantity}); {verdict}{doubt}."
             )
         return told
+
+    def card(self) -> Card:
+        """What each method covers, in words and by quantity."""
+        methods = list(self.estimates)
+        rows = [
+            (name, *(self._row(method, i).coverage for method in methods)) for i, name in enumerate(self.quantities)
+        ]
+        title = f"Coverage of {percent(self.level)} intervals: {len(self.truth)} data sets of {self.num_rows} rows"
+        return Card(title, self.sentences, ("quantity", *methods), rows)
 
     def _row(self, method: str, i: int) -> CalibrationRow:
         low, high, truth = self.lows[method][:, i], self.highs[method][:, i], self.truth[:, i]

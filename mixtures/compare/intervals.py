@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from mixtures._cards import Card, Shown
 from mixtures.compare.agreement import Interval, plug_in_interval
 from mixtures.compare.densities import BAND
 from mixtures.em.bootstrap import bootstrap
@@ -20,7 +21,7 @@ _MOST_WORK = 5e8  # rows × components × replicates of a bootstrap that is stil
 
 
 @dataclass(frozen=True)
-class EMIntervals:
+class EMIntervals(Shown):
     """Standard errors and central 89 % intervals of every free parameter, by one kind; NaN, with a reason, if refused.
 
     Intervals of ``"observed"`` and ``"sandwich"`` are symmetric on the log scale (variances), the logit scale (weights)
@@ -31,6 +32,17 @@ class EMIntervals:
     errors: Float[np.ndarray, " Q"]
     intervals: tuple[Interval, ...]
     reason: str
+
+    def card(self) -> Card:
+        """The standard errors and intervals, or why there are none."""
+        if self.reason:
+            return Card(f"EM's intervals, {self.kind}: refused", [self.reason])
+        rows = [
+            (i + 1, float(error), *ends)
+            for i, (error, ends) in enumerate(zip(self.errors, self.intervals, strict=True))
+        ]
+        title = f"EM's intervals, {self.kind}: available"
+        return Card(title, [], ("free parameter", "standard error", "5.5 %", "94.5 %"), rows)
 
 
 def em_intervals(

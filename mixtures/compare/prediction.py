@@ -7,7 +7,9 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows
+from mixtures._numbers import plus_minus
 from mixtures.bayes.loo import Loo, loo
 from mixtures.bayes.posterior import Posterior
 from mixtures.em.cross_validation import CrossValidation, cross_validate
@@ -16,7 +18,7 @@ from mixtures.model import Mixture
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """Log density of rows that were not fitted, in nats: `em` by cross-validation, `posterior` by PSIS-LOO.
 
     In-sample likelihoods appear nowhere. EM sees a tenth fewer rows of each fold than the posterior does, which costs
@@ -55,6 +57,15 @@ class Prediction:
         told = f"On rows left out {verdict}: EM minus posterior {gap:+.2f} ± {error:.2f} nats."
         doubts = [words for words in (self.em.reason, self.posterior.doubt) if words]
         return " ".join([told, *doubts])
+
+    def card(self) -> Card:
+        """Who predicts rows left out better."""
+        title = "Prediction of rows left out"
+        if not np.isfinite(self.difference):
+            return Card(f"{title}: not measured", [self.em.reason or self.posterior.reason])
+        return Card(
+            f"{title}: EM minus posterior {plus_minus(self.difference, self.standard_error)} nats", [self.reason]
+        )
 
 
 def predict_fairly(

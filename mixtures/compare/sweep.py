@@ -10,7 +10,9 @@ import jax
 import numpy as np
 from jaxtyping import Array, Key
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import check_count, check_key, check_type
+from mixtures._numbers import fixed, plus_minus
 from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.compare.comparison import Comparison, OnStage, compare
 from mixtures.compare.verdict import AGREE, LOCATION_ONLY
@@ -68,7 +70,7 @@ class SweepRow:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Shown):
     """Comparisons by case, in the order they were made."""
 
     comparisons: dict[Case, Comparison]
@@ -82,8 +84,22 @@ class Sweep:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the table comes to, data set by data set."""
-        names = dict.fromkeys(case.data for case in self.comparisons)
-        return tuple(_say(name, [row for row in self.rows if row.data == name]) for name in names)
+        return _say_all(self.rows)
+
+    def card(self) -> Card:
+        """The verdict on every case, and how far its posterior's prediction is behind the best."""
+        found = self.rows
+        rows = [
+            (
+                f"{row.data}, K = {row.num_components}, {row.covariance}, {row.prior}",
+                row.verdict,
+                plus_minus(row.elpd_gap, row.elpd_gap_error),
+                fixed(row.max_rhat, 3),
+            )
+            for row in found
+        ]
+        title = f"Sweep: {len(found)} comparisons of EM, VI and NUTS"
+        return Card(title, _say_all(found), ("case", "verdict", "behind the best, nats", "R-hat"), rows)
 
     def to_frame(self) -> "DataFrame":
         """The rows as a table."""
@@ -228,6 +244,11 @@ def _behind(c: Comparison, best: Comparison) -> tuple[float, float]:
         return first.elpd - second.elpd, float(np.hypot(first.standard_error, second.standard_error))
     gaps = first.pointwise - second.pointwise
     return first.elpd - second.elpd, float(first.num_rows * gaps.std(ddof=1) / np.sqrt(len(gaps)))
+
+
+def _say_all(rows: Sequence[SweepRow]) -> tuple[str, ...]:
+    names = dict.fromkeys(row.data for row in rows)
+    return tuple(_say(name, [row for row in rows if row.data == name]) for name in names)
 
 
 def _say(name: str, rows: list[SweepRow]) -> str:

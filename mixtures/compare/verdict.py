@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mixtures._cards import Card, Shown
 from mixtures.bayes.diagnostics import MAX_KHAT, MAX_RHAT
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
@@ -59,7 +60,7 @@ class Finding(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Shown):
     """What the comparison concludes, and why.
 
     `level` is one of ``"agree"``, ``"agree in location, not in width"``, ``"disagree"``, ``"not comparable"``;
@@ -78,6 +79,10 @@ class Verdict:
     def codes(self) -> tuple[str, ...]:
         """The findings' names."""
         return tuple(finding.code for finding in self.findings)
+
+    def card(self) -> Card:
+        """The verdict and its reasons."""
+        return Card(f"Verdict: {self.level}", self.reasons)
 
 
 def judge(

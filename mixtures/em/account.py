@@ -1,7 +1,7 @@
 """What became of each start of EM, and how to say it."""
 
 from collections import Counter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -10,14 +10,16 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from mixtures._kernel import Rows
+from mixtures._numbers import numbers
 from mixtures._status import Status
 from mixtures.em.step import EMState
-from mixtures.families import AbstractParams
+from mixtures.families import AbstractParams, GaussianParams
 from mixtures.model import Mixture
 
 _CLEARLY = 1e-3  # nats
 _EMPTY = 1e-6  # weight of a component that claims nothing
 _SAME_MODE = 1e-3  # nats between starts that found the same mode
+_MOST_FEATURES = 8  # of a mean that stands in a table
 
 
 class Mode(NamedTuple):
@@ -131,6 +133,19 @@ def explain_empty(params: AbstractParams) -> list[str]:
         which = f"Component {weights.argmin() + 1} has weight {weights.min():.1g}"
         told.append(f"{which}: fewer components would fit as well.")
     return told
+
+
+def component_rows(params: AbstractParams) -> list[tuple[object, ...]]:
+    """Each component's number, weight, mean and, for one feature, variance; then the weight of noise."""
+    params = cast(GaussianParams, params)
+    weights, means = np.asarray(params.weights), np.asarray(params.means)
+    more = ", …" if means.shape[1] > _MOST_FEATURES else ""
+    rows: list[tuple[object, ...]] = [
+        (k + 1, weights[k], numbers(mean[:_MOST_FEATURES].tolist()) + more) for k, mean in enumerate(means)
+    ]
+    if means.shape[1] == 1:
+        rows = [(*row, params.covariances[k, 0, 0].item()) for k, row in enumerate(rows)]
+    return rows + [("noise", weight, "", "")[: len(rows[0])] for weight in weights[len(means) :]]
 
 
 def _explain_one(starts: Starts, i: np.integer, hits: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Key, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import (
     as_rows,
     as_tolerance,
@@ -33,7 +34,7 @@ KINDS = ("nonparametric", "weighted", "parametric")
 MOST_FAILED = 0.05  # share of replicates without an interior maximum, above which the rest is a biased sample
 
 
-class Bootstrap(eqx.Module):
+class Bootstrap(eqx.Module, Shown):
     """Parameters of B replicates, with labels aligned to those of the fit; NaN for those that gave no estimate.
 
     `status` says of each replicate how it ended; only converged ones enter standard errors and intervals.
@@ -85,6 +86,21 @@ class Bootstrap(eqx.Module):
         tails = (1 - level) / 2, (1 + level) / 2
         low, high = self._over(draws, lambda v: np.quantile(v, tails, axis=0))
         return low, high
+
+    def card(self) -> Card:
+        """Every free parameter's standard error and interval, or why there are none."""
+        title = f"Bootstrap, {self.kind}, {len(self.status)} replicates: {'refused' if self.refused else 'sound'}"
+        if self.refused:
+            return Card(title, [self.reason])
+        family, errors = self.model.family, self.values
+        free = self.model.numbered_estimates(family.locations(self.params).shape[-1])
+        low, high = self.interval(lambda p: jnp.stack([family.estimates(p)[one.key][one.entry] for one in free]))
+        rows = [(one.name, errors[one.key][one.entry], low[i], high[i]) for i, one in enumerate(free)]
+        words = [f"{self.failed} replicates gave no estimate and were left out."] * (self.failed > 0)
+        return Card(title, words, ("parameter", "standard error", "5.5 %", "94.5 %"), rows)
+
+    def _batch_shape(self) -> tuple[int, ...]:
+        return self.status.shape[:-1]
 
     def _over(self, draws: Array, summary):
         converged = np.asarray(self.status) == Status.CONVERGED

@@ -7,8 +7,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows, as_tolerance, as_weights, check_choice, check_count, check_data, check_key
 from mixtures._kernel import Rows
+from mixtures._numbers import plus_minus
 from mixtures._status import Status
 from mixtures.em.fit import EMFit, check_fit, fit_em, refuse_unbounded_weights
 from mixtures.em.refit import refit, refits_at_once
@@ -17,7 +19,7 @@ from mixtures.model import Mixture, check_model
 from mixtures.starts import random_starts
 
 
-class CrossValidation(eqx.Module):
+class CrossValidation(eqx.Module, Shown):
     """Log density of every row under the mixture fitted without its fold, in nats; NaN where that fit failed.
 
     `fold` is the fold of each row and `status` how the fit without it ended. A fit that ended INTERIOR counts as one,
@@ -63,6 +65,15 @@ class CrossValidation(eqx.Module):
                 "largest interior maxima stand for them."
             )
         return ""
+
+    def card(self) -> Card:
+        """The mean log density of rows left out, or why there is none."""
+        told = f"{plus_minus(self.mean, self.standard_error)} nats per row"
+        title = f"Cross-validation, {len(self.status)} folds: {'no average' if self.failed else told}"
+        return Card(title, [self.reason])
+
+    def _batch_shape(self) -> tuple[int, ...]:
+        return self.status.shape[:-1]
 
     def minus(self, other: "CrossValidation") -> tuple[float, float]:
         """Difference of two means in nats per row, and its standard error from the rows' own differences.

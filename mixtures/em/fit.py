@@ -10,6 +10,7 @@ import numpyro.distributions as dist
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Integer, Key, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import (
     as_rows,
     as_tolerance,
@@ -24,9 +25,19 @@ from mixtures._checks import (
 )
 from mixtures._drivers import OnProgress
 from mixtures._kernel import CENTRED, Rows
+from mixtures._numbers import fixed
 from mixtures._status import Status
 from mixtures.em import race
-from mixtures.em.account import Mode, Starts, choose, collapses, explain_collapses, explain_empty, modes
+from mixtures.em.account import (
+    Mode,
+    Starts,
+    choose,
+    collapses,
+    component_rows,
+    explain_collapses,
+    explain_empty,
+    modes,
+)
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
@@ -34,11 +45,12 @@ from mixtures.model import Mixture, check_model
 from mixtures.starts import STARTS, starting_params
 
 _OBJECTIVES = {"map": "posterior density", "ml": "likelihood"}
+_SHORT = {"map": "MAP", "ml": "maximum likelihood"}
 _NARROW = 1e-4  # a variance, as a fraction of the data's
 _FEW_ENOUGH = 2**18  # rows × components × starts that are all run to convergence
 
 
-class EMFit(eqx.Module):
+class EMFit(eqx.Module, Shown):
     """The best interior maximum found by EM, and the account of how it was found.
 
     Parameters are in canonical order (by the first coordinate of the mean). When no start ended in an interior maximum,
@@ -99,6 +111,23 @@ class EMFit(eqx.Module):
     def reason(self) -> str:
         """The outcome in full: the summary, which component collapsed onto which rows, and any that is empty."""
         return " ".join([self.summary, *explain_collapses(self.starts), *explain_empty(self.params)])
+
+    def card(self) -> Card:
+        """The outcome, the height of the maximum, and the components."""
+        title = f"EM, {_SHORT[self.objective]}: {self.status.words}"
+        if not self.status.is_estimate:
+            return Card(title, [self.reason])
+        heights = [f"{name} {fixed(float(v), 3)}" for name, v in self._heights().items()]
+        rows = component_rows(self.params)
+        columns = ("component", "weight", "mean", "variance")[: len(rows[0])]
+        return Card(title, [self.reason, f"{', '.join(heights)}."], columns, rows)
+
+    def _heights(self) -> dict[str, Array]:
+        found = {"Log-likelihood": self.log_likelihood}
+        return found if self.objective == "ml" else found | {"log joint": self.log_joint}
+
+    def _batch_shape(self) -> tuple[int, ...]:
+        return self.status_code.shape
 
     def _refuse_batches(self, what: str) -> None:
         if not _is_concrete_scalar(self.status_code):

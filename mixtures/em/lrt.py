@@ -7,8 +7,10 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows, as_tolerance, check_count, check_data, check_key, check_share
 from mixtures._kernel import Rows
+from mixtures._numbers import number
 from mixtures._status import Status
 from mixtures.em.fit import fit_em
 from mixtures.em.refit import Refit, refit, refits_at_once
@@ -20,7 +22,7 @@ _TOLERANCE = 0.01  # of −2 log λ, for fits that stop just short of their maxi
 _MOST_FAILED = 0.05  # share of replicates without both maxima, above which the rest is a biased sample
 
 
-class LikelihoodRatioTest(eqx.Module):
+class LikelihoodRatioTest(eqx.Module, Shown):
     """−2 log λ of K against K + 1 components, and B replicates of it under K; NaN where a maximum was not found.
 
     `statuses` says how each replicate's two fits ended, (B, 2), and `status` the same of the data's.
@@ -83,6 +85,16 @@ class LikelihoodRatioTest(eqx.Module):
                 f"{' and '.join(where)}: more starts may help."
             )
         return " ".join(words)
+
+    def card(self) -> Card:
+        """The p-value, or why there is none."""
+        few, total = self.num_components, len(self.replicates)
+        outcome = "refused" if self.refused else f"p = {number(self.p_value, 2)}"
+        title = f"Bootstrap likelihood-ratio test, {few} against {few + 1} components: {outcome}"
+        return Card(title, [f"−2 log λ is {number(float(self.statistic))}; {total} replicates.", self.reason])
+
+    def _batch_shape(self) -> tuple[int, ...]:
+        return self.statistic.shape
 
 
 def bootstrap_lrt(

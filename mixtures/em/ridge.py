@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Integer, Key, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import as_float, as_rows, as_weights, check_count, check_data, check_key, is_traced, shown
 from mixtures.em import race
 from mixtures.em.descent import descend, effort_for, num_places
@@ -31,7 +32,7 @@ class Plateau(NamedTuple):
     log_likelihood: float
 
 
-class FloorProfile(eqx.Module):
+class FloorProfile(eqx.Module, Shown):
     """The largest log-likelihood found with no variance below a floor, for F floors from small to large.
 
     A floor bounds each component's smallest principal variance, as a fraction of the data's variance. The curve never
@@ -108,6 +109,15 @@ class FloorProfile(eqx.Module):
                 f"At {cut_short} of {len(self.floors)} floors the search was cut short: the curve may be higher."
             )
         return tuple(said)
+
+    def card(self) -> Card:
+        """Under which floors the answer does not depend on the floor, and what happens under others."""
+        found = self.plateau
+        where = f"from {_digits(found.low)} to {_digits(found.high)}" if found else "under none"
+        return Card(f"Likelihood under variance floors: the interior maximum is the largest {where}", self.sentences)
+
+    def _batch_shape(self) -> tuple[int, ...]:
+        return self.interior.shape
 
     def _say_interior(self) -> str:
         if not np.isfinite(self.interior):

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Integer, Key, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import (
     as_rows,
     as_weights,
@@ -27,6 +28,7 @@ from mixtures._checks import (
 )
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
+from mixtures._numbers import number
 from mixtures.em.cross_validation import CrossValidation, cross_validate
 from mixtures.em.fit import EMFit, check_fit, fit_em
 from mixtures.em.spurious import spurious
@@ -45,7 +47,7 @@ _FEW_ROWS = 20_000  # up to which compiling takes longer than fitting, so that c
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(Shown):
     """One fit of a selection with its criteria; NaN where there is no estimate. Larger is better, as in mclust.
 
     `aic` = 2ℓ − 2p (Akaike 1974), `aicc` its small-sample form (Hurvich and Tsai 1989), `bic` = 2ℓ − p log N (Schwarz
@@ -80,9 +82,24 @@ class Candidate:
             return "E" if self.covariance == "tied" else "V"
         return next(code for code, model in BY_CODE.items() if model.name == self.covariance)
 
+    def card(self) -> Card:
+        """The outcome of the fit and its criteria."""
+        rows = [(name.upper(), getattr(self, name)) for name in CRITERIA]
+        rows = [(name, number(value, 6)) for name, value in rows if math.isfinite(value)]
+        return Card(
+            f"{_named(self)}: {self.fit.status.words}",
+            [self.fit.reason, *self.spurious],
+            ("criterion", "larger is better"),
+            rows,
+        )
+
+
+def _named(c: Candidate) -> str:
+    return f"Gaussian mixture, {c.covariance} covariance, {c.num_components} component{'s' * (c.num_components > 1)}"
+
 
 @dataclass(frozen=True)
-class Selection:
+class Selection(Shown):
     """Candidates in the order they were asked for, and the criterion to choose by."""
 
     candidates: tuple[Candidate, ...]
@@ -121,6 +138,28 @@ class Selection:
     def value(self, candidate: Candidate) -> float:
         """The criterion to choose by."""
         return getattr(candidate, self.criterion)
+
+    def card(self) -> Card:
+        """The choice and the candidates next to it."""
+        name, ranked = self.criterion.upper(), self.ranked
+        lost = len(self.candidates) - len(ranked)
+        words = [f"No estimate: {lost} of {len(self.candidates)} candidates."] * (lost > 0)
+        if not ranked:
+            first = self.candidates[0]
+            why = first.cross_validation.reason if first.cross_validation and first.fit.status.is_estimate else ""
+            return Card(f"Selection by {name}: no estimate", [*words, f"The first: {why or first.fit.reason}"])
+        words = [*ranked[0].spurious, *words]
+        if self.set_aside:
+            words.append(f"{len(self.set_aside)} with a larger {name} look spurious and were passed over.")
+        columns = ("covariance", "K", "log-likelihood", "parameters", name, "remark")
+        return Card(
+            f"Selection by {name}: {_named(self.best)}", words, columns, [self._row(c) for c in ranked], most=12
+        )
+
+    def _row(self, c: Candidate) -> tuple[object, ...]:
+        remark = "looks spurious" if c.spurious else "likelihood unbounded" if c.fit.unbounded else ""
+        heights = number(float(c.fit.log_likelihood), 6), c.num_parameters, number(self.value(c), 6)
+        return c.covariance, c.num_components, *heights, remark
 
     def to_frame(self) -> "DataFrame":
         """A row for every candidate in the order of `ranked`, those that are no estimates last."""

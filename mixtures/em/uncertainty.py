@@ -9,8 +9,10 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Integer, Real
 
+from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows, check_choice, check_share
 from mixtures._kernel import Rows
+from mixtures._numbers import plus_minus
 from mixtures._status import Told
 from mixtures.coordinates import Coordinates, hessian
 from mixtures.em.fit import EMFit, check_fit
@@ -36,7 +38,7 @@ class Refusal(Told):
     NOT_STATIONARY = (4, "The fit is not at a stationary point: a Newton step promises {gap:.2g} nats more.")
 
 
-class StandardErrors(eqx.Module):
+class StandardErrors(eqx.Module, Shown):
     """Standard errors of the parameters, on their own scale; NaN where refused.
 
     `values` has the names and shapes of ``model.family.estimates``; `covariance` is the d × d covariance of the
@@ -63,6 +65,21 @@ class StandardErrors(eqx.Module):
         return Refusal(int(self.refusal_code)).message.format(
             gap=float(self.newton_gap), curvature=float(self.smallest_curvature)
         )
+
+    def card(self) -> Card:
+        """Every free parameter with its standard error, or why there are none."""
+        if self.refused:
+            return Card(f"Standard errors, {self.kind}: refused", [self.reason])
+        model = self.coordinates.model
+        values = model.family.estimates(self.coordinates.params(self.point))
+        rows = [
+            (one.name, plus_minus(float(values[one.key][one.entry]), float(self.values[one.key][one.entry])))
+            for one in model.numbered_estimates(self.coordinates.num_features)
+        ]
+        return Card(f"Standard errors, {self.kind}: available", [], ("parameter", "estimate ± standard error"), rows)
+
+    def _batch_shape(self) -> tuple[int, ...]:
+        return self.refusal_code.shape
 
     def of(self, function: Callable[[AbstractParams], Array]) -> tuple[Array, Array]:
         """Value and standard error of any function of the parameters, by the delta method.
