@@ -96,6 +96,10 @@ class Coordinates(eqx.Module):
         """Parameters at `u`."""
         return self._constrain(u)[0]
 
+    def of_draws(self, u: Float[Array, "C S d"]) -> AbstractParams:
+        """Parameters of every draw of every chain."""
+        return jax.vmap(jax.vmap(self.params))(u)
+
     def log_abs_det_jacobian(self, u: Float[Array, " d"]) -> Float[Array, ""]:
         """Log |∂(free parameters)/∂u|, up to a constant where something is fixed."""
         return self._constrain(u)[1]

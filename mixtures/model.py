@@ -112,8 +112,12 @@ class Mixture(eqx.Module):
         Raises
         ------
         ValueError
-            If a value does not fit, a component's block is only partly NaN, or weights do not leave a mixture.
+            If a value does not fit, a component's block is only partly NaN, weights do not leave a mixture, or the
+            model holds parameters already.
         """
+        if self.fixed.masks:
+            held = ", ".join(name for name, _ in self.fixed.masks)
+            raise ValueError(f"model already holds its {held}; call with_fixed once, with everything that is held.")
         return eqx.tree_at(lambda model: model.fixed, self, self.family.fix(self.num_components, values))
 
     def keep_fixed(self, params: AbstractParams) -> AbstractParams:

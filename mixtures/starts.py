@@ -71,7 +71,7 @@ def hierarchical_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, 
     """
     if is_traced(x, key):
         raise ValueError("start='hierarchical' is not available inside a transformation; use 'mixed'.")
-    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.cluster.hierarchy import cut_tree, linkage
 
     z = np.asarray(Frame.of(x).standardise(x))
     most = min(len(z), _MOST_LINKED)
@@ -79,7 +79,7 @@ def hierarchical_starts(model: Mixture, x: Float[Array, "N D"], key: Key[Array, 
     for i, own in enumerate(jax.random.split(key, num_starts)):
         size = most if i == 0 else max(most // 2, min(len(z), 2 * model.num_components))
         chosen = np.asarray(jax.random.permutation(own, len(z))[:size])
-        groups = fcluster(linkage(z[chosen], "ward"), model.num_components, "maxclust") - 1
+        groups = cut_tree(linkage(z[chosen], "ward"), model.num_components).ravel()  # fcluster gives fewer at ties
         found.append(_of_groups(model, x[chosen], jnp.asarray(groups)))
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
 
@@ -96,11 +96,31 @@ STARTS: dict[str, Callable[[Mixture, Float[Array, "N D"], Key[Array, ""], int], 
 def given_params(model: Mixture, num_features: int, params: AbstractParams, name: str = "start") -> AbstractParams:
     """Parameters a person gave, one set or several."""
     several = params if params.weights.ndim > 1 else jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], params)
-    wanted = {n: slot.shape for n, slot in model.family.layout(model.num_components, num_features).slots.items()}
-    found = {name: value.shape[1:] for name, value in model.family.sites(several).items()}
-    if found != wanted or several.weights.ndim != 2:
-        raise ValueError(f"{name} must have parameters of shapes {wanted}, or several of each; got {found}.")
+    if several.weights.ndim != 2:
+        raise ValueError(
+            f"{name} must be one set of parameters or several, got weights of shape {params.weights.shape}."
+        )
+    check_params(model, num_features, jax.tree.map(lambda leaf: leaf[0], several), name)
     return several
+
+
+def check_params(model: Mixture, num_features: int, params: AbstractParams, name: str) -> None:
+    """Refuse parameters that are not one set of this mixture's own.
+
+    Raises
+    ------
+    ValueError
+        If their shapes, or their covariance model, are another's.
+    """
+    sites = model.family.sites(params)
+    wanted = {n: slot.shape for n, slot in model.family.layout(model.num_components, num_features).slots.items()}
+    found = {site: value.shape for site, value in sites.items()}
+    same_model = found.keys() == wanted.keys() and (
+        jax.tree.structure(model.family.params(sites)) == jax.tree.structure(params)
+    )
+    if found != wanted or not same_model:
+        other = "" if same_model else " under another covariance model"
+        raise ValueError(f"{name} must have parameters of shapes {wanted}, or several of each; got {found}{other}.")
 
 
 class _Draws(NamedTuple):

@@ -219,3 +219,25 @@ def test_other_values_do_not_recompile():
         model = mx.Mixture(mx.Gaussian(), 2).with_fixed(means=[value, NAN])
         density(model, jnp.zeros(4), jnp.asarray(WAITING))
     assert count == 1
+
+
+@pytest.mark.parametrize("covariance", ["tied", "tied_diagonal", "tied_spherical", "full", "diagonal", "spherical"])
+def test_covariances_of_every_shape_may_be_held(covariance):
+    """A fit in which everything but the means is held keeps the covariances given."""
+    held = {
+        "tied": np.diag([0.1, 30.0]),
+        "tied_diagonal": np.array([0.1, 30.0]),
+        "tied_spherical": np.array(4.0),
+        "full": np.stack([np.diag([0.1, 30.0])] * 2),
+        "diagonal": np.array([[0.1, 30.0]] * 2),
+        "spherical": np.array([4.0, 4.0]),
+    }[covariance]
+    model = mx.Mixture(mx.Gaussian(covariance), 2).with_fixed(covariances=held)
+    fit = mx.fit_em(model, FAITHFUL, key=jax.random.key(0), objective="ml", num_starts=4)
+    expected = np.diag([4.0, 4.0]) if "spherical" in covariance else np.diag([0.1, 30.0])
+    np.testing.assert_allclose(fit.params.covariances, np.stack([expected] * 2), rtol=1e-6)
+
+
+def test_what_is_held_is_not_freed_by_holding_more():
+    with pytest.raises(ValueError, match="already holds its means"):
+        mx.Mixture(mx.Gaussian(), 2).with_fixed(means=[1.0, NAN]).with_fixed(weights=[0.5, 0.5])

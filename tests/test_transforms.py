@@ -4,6 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -109,3 +110,17 @@ def test_a_fit_carries_no_data_and_no_closures(studies):
         leaves = jax.tree.leaves(fit)
         assert all(eqx.is_array(leaf) for leaf in leaves)
         assert not any(x.size in leaf.shape for leaf in leaves)
+
+
+def test_starts_may_be_mapped_and_the_model_closed_over(studies):
+    """With a prior whose weights are a NumPyro distribution, and a start for each lane, fits are those one by one."""
+    prior = mx.priors.Independent(dist.Dirichlet(jnp.full(2, 2.0)), dist.Normal(2.0, 5.0), dist.HalfNormal(3.0))
+    model = mx.Mixture(mx.Gaussian(), 2, prior)
+    starts = mx.fit_em(mx.Mixture.for_data(studies[0], 2), studies[0], key=KEY, num_starts=3).starts.params
+
+    def fit(start):
+        return mx.fit_em(model, studies[0], key=KEY, start=start).log_joint
+
+    together = jax.jit(jax.vmap(fit))(starts)
+    alone = [fit(jax.tree.map(lambda leaf, i=i: leaf[i], starts)) for i in range(3)]
+    np.testing.assert_allclose(together, jnp.stack(alone), rtol=1e-6)

@@ -4,6 +4,7 @@ import math
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
@@ -15,9 +16,9 @@ from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture, check_model
-from mixtures.starts import given_params
+from mixtures.starts import check_params
 
-_SAME = 1e-3  # relative difference of log-likelihoods of the same rows, in whichever precision
+_SAME = 3.0  # square roots of the rounding unit by which log-likelihoods of the same rows may differ, relatively
 
 
 def admit_model(model: Mixture, key: Key[Array, ""], on_progress: OnProgress | None = None) -> None:
@@ -49,7 +50,7 @@ def admit(
     check_data(data, model.num_components if least_rows is None else least_rows)
     if reference is not None:
         check_type("reference", reference, AbstractParams, "parameters such as those of an EM fit")
-        given_params(model, data.shape[1], reference, "reference")
+        check_params(model, data.shape[1], reference, "reference")
     return data
 
 
@@ -75,7 +76,8 @@ def admit_draws(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, exact: bool
     if data.shape[1] == posterior.model.family.locations(posterior.params).shape[-1]:
         again = float(_first_log_likelihood(posterior.model, posterior.params, posterior.model.prepare(data)))
         told = float(np.asarray(posterior.log_likelihood)[0, 0])
-        if abs(again - told) <= _SAME * (1 + abs(told)) or not math.isfinite(told):
+        rounding = float(jnp.finfo(posterior.log_likelihood.dtype).eps) ** 0.5
+        if abs(again - told) <= _SAME * rounding * (1 + abs(told)) or not math.isfinite(told):
             return data
     raise ValueError("x must be the data that posterior was fitted to; the log-likelihood of its draws says otherwise.")
 
@@ -89,6 +91,10 @@ def _first_log_likelihood(model: Mixture, params: AbstractParams, rows: Rows) ->
 def check_draws(posterior: Posterior, *, exact: bool = True) -> None:
     """Refuse what is no posterior, or (`exact`) only an approximation of one."""
     check_type("posterior", posterior, Posterior, "draws from an engine such as fit_nuts")
+    if posterior.log_joint.ndim != 2:
+        raise ValueError(
+            f"posterior must be one, got a batch of shape {posterior.log_joint.shape[:-2]}: index it first."
+        )
     if exact and posterior.info.approximate:
         raise ValueError(
             "posterior must be draws from fit_nuts, fit_gibbs or fit_smc; these are from fit_vi, an approximation, of "

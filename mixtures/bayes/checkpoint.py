@@ -54,6 +54,8 @@ class Checkpoint:
 
     def load(self, like: Any) -> tuple[int, Any] | None:
         """How much is done, and the state in the form of `like`; None if there was no file."""
+        if self.path.is_dir():
+            raise CheckpointError(f"The checkpoint {self.path} is a folder; give the path of a file.")
         if not self.path.exists():
             return None
         done, leaves = self._read()
@@ -66,6 +68,8 @@ class Checkpoint:
             identity = dict(line.split(" ") for line in found.pop(_IDENTITY).tolist())
             done = int(found.pop(_DONE))
             leaves = [found[f"leaf{i}"] for i in range(len(found))]
+        except PermissionError as error:
+            raise CheckpointError(f"The checkpoint {self.path} cannot be read: permission denied.") from error
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise CheckpointError(f"The checkpoint {self.path} is damaged; delete it to start anew.") from error
         differing = sorted(name for name in self._run | identity if self._run.get(name) != identity.get(name))

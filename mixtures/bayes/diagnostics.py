@@ -79,8 +79,10 @@ def judge_chains(diagnostics: Diagnostics, num_chains: int) -> tuple[Status, str
     """Whether chains converged on label-free quantities, which are sound whatever labels do, with the numbers."""
     rhat, ess, needed = diagnostics.max_rhat, diagnostics.min_ess, MIN_ESS_PER_CHAIN * num_chains
     numbers = f"Largest R-hat of a label-free quantity {rhat:.4f}, smallest ESS {ess:.0f}"
-    if not np.isfinite(rhat):
+    if rhat == np.inf:
         return Status.NON_FINITE, "Some draws have no finite density; conclude nothing from them."
+    if not np.isfinite(rhat):
+        return Status.NOT_CONVERGED, "R-hat cannot be computed from these draws: too few, or all alike; run longer."
     if not rhat <= MAX_RHAT:
         disagree = f"chains disagree (R-hat above {MAX_RHAT}); conclude nothing from them."
         return Status.NOT_CONVERGED, f"{numbers}: {disagree}"
@@ -99,24 +101,24 @@ def summarise(draws: Float[np.ndarray, "C S ..."]) -> Summary:
     finite = np.isfinite(columns).all(axis=(0, 1))
     constant = finite & (np.ptp(np.where(finite, columns, 0.0), axis=(0, 1)) == 0)
 
-    def each(function) -> np.ndarray:
-        # Constants have no R-hat; of draws that are not all finite it is the worst there is.
+    def each(function, worst: float) -> np.ndarray:
+        # Constants have no R-hat; draws that are not all finite get the worst there is.
         values = [
-            np.inf if not finite[i] else np.nan if constant[i] else function(columns[..., i])
+            worst if not finite[i] else np.nan if constant[i] else function(columns[..., i])
             for i in range(columns.shape[-1])
         ]
         return np.asarray(values, float).reshape(shape)
 
-    def stat(name, **options):
-        return each(lambda a: getattr(array_stats, name)(a, chain_axis=0, draw_axis=1, **options))
+    def stat(name, worst: float = np.inf, **options):
+        return each(lambda a: getattr(array_stats, name)(a, chain_axis=0, draw_axis=1, **options), worst)
 
     return Summary(
         mean=draws.mean(axis=(0, 1)),
         sd=draws.std(axis=(0, 1), ddof=1),
         mcse=stat("mcse", method="mean"),
         rhat=stat("rhat", method="rank"),
-        ess_bulk=stat("ess", method="bulk"),
-        ess_tail=stat("ess", method="tail", prob=(0.05, 0.95)),
+        ess_bulk=stat("ess", 0.0, method="bulk"),
+        ess_tail=stat("ess", 0.0, method="tail", prob=(0.05, 0.95)),
     )
 
 

@@ -127,13 +127,12 @@ def _begin(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], points: 
 @eqx.filter_jit
 def _sample(given: Conditionals, rows: Rows, x: Float[Array, "N D"], chains: _Chain, length: int):
     """Advance every chain by `length` iterations."""
-    coordinates = Coordinates.of(given.model, rows.frame)
 
     def one(chain: _Chain, _):
         key, key_rows, key_params = jax.random.split(chain.key, 3)
         shares = allocate(given.model, rows, chain.params, key_rows)
         params = given.draw(key_params, chain.params, moments_of(given, x, shares))
-        return _Chain(key, params), (coordinates.vector(params), jnp.sum(jnp.sum(shares, axis=1) > 0))
+        return _Chain(key, params), (params, jnp.sum(jnp.sum(shares, axis=1) > 0))
 
     return jax.vmap(lambda chain: jax.lax.scan(one, chain, None, length=length))(chains)
 
@@ -158,5 +157,5 @@ def moments_of(given: Conditionals, x: Float[Array, "N D"], shares: Float[Array,
 
 @eqx.filter_jit
 def _finish(model, rows, draws, num_warmup: int, num_samples: int, reference) -> Posterior[GibbsInfo]:
-    u, occupied = (part[:, num_warmup : num_warmup + num_samples] for part in draws)
-    return assemble(model, rows, Coordinates.of(model, rows.frame), u, GibbsInfo(occupied), reference)
+    params, occupied = jax.tree.map(lambda leaf: leaf[:, num_warmup : num_warmup + num_samples], draws)
+    return assemble(model, rows, params, GibbsInfo(occupied), reference)

@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
 from mixtures._cards import Card, Shown
-from mixtures._checks import check_key
+from mixtures._checks import check_count, check_key
 from mixtures._numbers import number, plus_minus
 from mixtures._trees import flatten_draws
 from mixtures.bayes.boundary import admit_draws, check_draws
@@ -37,6 +37,7 @@ class Loo(Shown):
     khat: Float[np.ndarray, " M"]
     rows: Int[np.ndarray, " M"]
     num_rows: int
+    caution: str = ""  # where the draws are not to be used
 
     @property
     def elpd(self) -> float:
@@ -51,10 +52,12 @@ class Loo(Shown):
     @property
     def doubt(self) -> str:
         """Why it cannot be relied on, in words, or an empty string."""
+        if self.caution:
+            return self.caution
         bad = int((~(self.khat <= MAX_KHAT)).sum())
         if not bad:
             return ""
-        worst = self.rows[np.argsort(-self.khat)[: min(bad, 5)]]
+        worst = self.rows[np.argsort(-np.nan_to_num(self.khat, nan=np.inf))[: min(bad, 5)]]
         return (
             f"Pareto k-hat exceeds {MAX_KHAT} for {bad} rows, worst {', '.join(map(str, worst))}: their terms, and the "
             "sum, cannot be relied on; cross-validate instead."
@@ -105,6 +108,8 @@ class ChainStacking(Shown):
     def resample(self, posterior: Posterior, key: Key[Array, ""], num_draws: int) -> AbstractParams:
         """Draws of the parameters, each chain's in proportion to its weight."""
         check_key(key)
+        check_draws(posterior, exact=False)
+        num_draws = check_count("num_draws", num_draws)
         num_chains, length = posterior.log_joint.shape
         key_chain, key_draw = jax.random.split(key)
         chain = jax.random.choice(key_chain, num_chains, (num_draws,), p=jnp.asarray(self.weights))
@@ -141,7 +146,7 @@ def loo(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""]
     # To a power of two: the length of the smoothed tail depends on it, and is part of the compiled program.
     efficiency = 2.0 ** min(0, round(math.log2(share))) if share > 0 else 1.0
     found = _smoothed(posterior.model, data[chosen], posterior.params, efficiency)
-    return Loo(*map(np.asarray, found), rows=chosen, num_rows=len(data))
+    return Loo(*map(np.asarray, found), rows=chosen, num_rows=len(data), caution=posterior.caution)
 
 
 def stack_chains(posterior: Posterior, x: Real[ArrayLike, "N *D"]) -> ChainStacking:

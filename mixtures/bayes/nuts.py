@@ -284,4 +284,4 @@ def _finish(
 ) -> Posterior[NUTSInfo]:
     kept = jax.tree.map(lambda leaf: leaf[:, num_warmup : num_warmup + num_samples], draws)
     info = NUTSInfo(kept.diverging, kept.num_leapfrog, kept.accept_prob, kept.energy, kept.step_size[:, -1])
-    return assemble(model, rows, Coordinates.of(model, rows.frame), kept.u, info, reference)
+    return assemble(model, rows, Coordinates.of(model, rows.frame).of_draws(kept.u), info, reference)

@@ -16,8 +16,7 @@ from mixtures._kernel import Rows
 from mixtures._numbers import percent
 from mixtures._status import Status
 from mixtures._trees import flatten_draws, map_draws
-from mixtures.bayes.diagnostics import MAX_RHAT, Diagnostics, summarise
-from mixtures.coordinates import Coordinates
+from mixtures.bayes.diagnostics import MAX_RHAT, Diagnostics, Summary, summarise
 from mixtures.families import AbstractParams
 from mixtures.invariants import invariants
 from mixtures.labels import METHODS, Relabelling, canonical_order, relabel
@@ -70,19 +69,34 @@ class Posterior[Info: AbstractInfo](eqx.Module, Shown):
                 f"diagnostics need one posterior, got a batch of shape {self.log_joint.shape[:-2]}: index it first."
             )
         parameters = {name: summarise(np.asarray(v)) for name, v in self.model.family.estimates(self.params).items()}
-        label_free = {"log_likelihood": self.log_likelihood, "log_joint": self.log_joint} | _invariants(self)
-        summaries = {name: summarise(np.asarray(v)) for name, v in label_free.items()}
-        return Diagnostics(parameters, summaries, self.info.num_divergences())
+        return Diagnostics(parameters, self._label_free(), self.info.num_divergences())
 
     @property
     def status(self) -> Status:
         """The outcome; NOT_CONVERGED when nothing should be concluded from these draws."""
-        return self.info.judge(self.diagnostics)[0]
+        return self._judged()[0]
 
     @property
     def reason(self) -> str:
         """The outcome in words, with the numbers that decided it."""
-        return self.info.judge(self.diagnostics)[1]
+        return self._judged()[1]
+
+    @property
+    def caution(self) -> str:
+        """What to say beside anything computed from draws that are not to be used; else an empty string."""
+        status, reason = self._judged()
+        return "" if status.is_estimate else f"Conclude nothing from this: it is of draws that failed. {reason}"
+
+    def _judged(self) -> tuple[Status, str]:
+        if self.log_joint.ndim != 2:
+            raise ValueError(
+                f"A status needs one posterior, got a batch of shape {self.log_joint.shape[:-2]}: index it first."
+            )
+        return self.info.judge(Diagnostics({}, self._label_free(), self.info.num_divergences()))
+
+    def _label_free(self) -> dict[str, Summary]:
+        quantities = {"log_likelihood": self.log_likelihood, "log_joint": self.log_joint} | _invariants(self)
+        return {name: summarise(np.asarray(v)) for name, v in quantities.items()}
 
     def card(self) -> Card:
         """Means, sds and diagnostics of the free parameters, or diagnostics alone where nothing is to be concluded."""
@@ -207,27 +221,24 @@ def _realign(posterior: Posterior, rows: Rows, method: str) -> tuple[AbstractPar
 def assemble[Info: AbstractInfo](
     model: Mixture,
     rows: Rows,
-    coordinates: Coordinates,
-    draws: Float[Array, "C S d"],
+    params: AbstractParams,
     info: Info,
     reference: AbstractParams | None,
 ) -> Posterior[Info]:
-    """Turn draws of the unconstrained coordinates into a relabelled posterior.
+    """Turn draws of the parameters, with axes (C, S), into a relabelled posterior.
 
     Labels follow `reference` where it is given, and otherwise the draw of highest log joint in canonical order.
     """
-    num_chains, num_draws, _ = draws.shape
-    params = jax.vmap(coordinates.params)(draws.reshape(num_chains * num_draws, -1))
+    flat = flatten_draws(params)
 
     def densities(draw):
         log_likelihood = model.log_likelihood(draw, rows)
         return log_likelihood, log_likelihood + model.log_prior(draw)
 
-    log_likelihood, log_joint = map_draws(densities, params, rows.num_rows * model.num_components)
+    log_likelihood, log_joint = map_draws(densities, flat, rows.num_rows * model.num_components)
     if reference is None:
-        best = jax.tree.map(lambda leaf: leaf[jnp.argmax(log_joint)], params)
+        best = jax.tree.map(lambda leaf: leaf[jnp.argmax(log_joint)], flat)
         reference = model.family.permute(best, canonical_order(model, best))
-    shaped = jax.tree.map(lambda leaf: leaf.reshape(num_chains, num_draws, *leaf.shape[1:]), params)
-    relabelled, relabelling = relabel(model, rows, shaped, reference)
-    shape = (num_chains, num_draws)
+    relabelled, relabelling = relabel(model, rows, params, reference)
+    shape = params.weights.shape[:2]
     return Posterior(relabelled, log_likelihood.reshape(shape), log_joint.reshape(shape), relabelling, info, model)

@@ -1,7 +1,7 @@
 """Data simulated from a posterior or a prior, and what real data have that simulated ones do not."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
@@ -21,6 +21,7 @@ from mixtures.model import Mixture
 type Statistic = Callable[[Float[Array, "N D"]], Float[Array, "..."]]
 
 _UNUSUAL = 0.01  # two-sided tail probability below which a statistic is said to be out of the model's reach
+_FEWEST = 200  # simulations: with fewer no tail probability could be that small
 
 
 def _standard(x: Float[Array, "N D"]) -> Float[Array, "N D"]:
@@ -54,6 +55,7 @@ class PredictiveCheck(Shown):
 
     observed: dict[str, Float[np.ndarray, "..."]]
     simulated: dict[str, Float[np.ndarray, "S ..."]]
+    caution: str = ""  # where the draws are not to be used
 
     @property
     def tails(self) -> dict[str, Float[np.ndarray, "..."]]:
@@ -67,12 +69,15 @@ class PredictiveCheck(Shown):
         for name, value in self.observed.items():
             simulated = self.simulated[name]
             beyond = [(~(side * simulated < side * value)).sum(axis=0) for side in (1, -1)]
-            found[name] = np.minimum(1.0, 2 * (np.minimum(*beyond) + 1) / (len(simulated) + 1))
+            tail = np.minimum(1.0, 2 * (np.minimum(*beyond) + 1) / (len(simulated) + 1))
+            found[name] = np.where(np.isnan(value), np.nan, tail)
         return found
 
     @property
     def reason(self) -> str:
         """Which statistics of the data the model does not reproduce, in words."""
+        if self.caution:
+            return self.caution
         told = [
             f"{name}{[i + 1 for i in place] if place else ''} {self.observed[name][place]:.4g}, simulated "
             f"{np.quantile(self.simulated[name][(slice(None), *place)], 0.05):.4g} to "
@@ -82,6 +87,9 @@ class PredictiveCheck(Shown):
             if tail[place] < _UNUSUAL
         ]
         total = sum(tail.size for tail in self.tails.values())
+        without = [name for name, tail in self.tails.items() if np.isnan(tail).any()]
+        if without:
+            told.append(f"{', '.join(without)} of the data, which is no number")
         if not told:
             return f"All {total} statistics of the data are as in data simulated from the model."
         return f"{len(told)} of {total} statistics lie outside the central {1 - _UNUSUAL:.0%}: {'; '.join(told)}."
@@ -151,7 +159,7 @@ def check_posterior(
         Functions from rows (N, D) to a number or an array, written in `jax.numpy`, by name. If not given: mean, sd,
         skewness, excess kurtosis, extremes and largest gap of every feature, and correlations.
     num_draws
-        S, data sets simulated.
+        S, data sets simulated, at least 200.
 
     Raises
     ------
@@ -159,9 +167,10 @@ def check_posterior(
         If an argument is wrong.
     """
     check_key(key)
-    draws = check_count("num_draws", num_draws)
+    draws = check_count("num_draws", num_draws, _FEWEST)
     data = admit_draws(posterior, x, exact=False)
-    return _check(posterior.model, evenly(posterior.params, draws), data, key, statistics)
+    found = _check(posterior.model, evenly(posterior.params, draws), data, key, statistics)
+    return replace(found, caution=posterior.caution)
 
 
 def check_prior(
@@ -183,7 +192,7 @@ def check_prior(
     """
     admit_model(model, key)
     key_draws, key_rows = jax.random.split(key)
-    draws = _from_prior(model, key_draws, as_rows(x).shape[1], check_count("num_draws", num_draws))
+    draws = _from_prior(model, key_draws, as_rows(x).shape[1], check_count("num_draws", num_draws, _FEWEST))
     return _check(model, draws, x, key_rows, statistics)
 
 

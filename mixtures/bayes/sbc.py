@@ -135,7 +135,7 @@ def _ranks(model: Mixture, fit: Engine, keys: Key[Array, " M"], num_rows: int, n
     """The rank of every quantity in each simulation."""
 
     def one(key):
-        key_params, key_rows, key_fit = jax.random.split(key, 3)
+        key_params, key_rows, key_fit, key_ties = jax.random.split(key, 4)
         truth = model.sample_prior(key_params, num_features)
         x, _ = model.sample(truth, key_rows, num_rows)
         posterior = fit(model, x, key=key_fit)
@@ -144,13 +144,17 @@ def _ranks(model: Mixture, fit: Engine, keys: Key[Array, " M"], num_rows: int, n
                 f"num_draws must be at most the draws of fit, {posterior.log_joint.size}; got {num_draws}."
             )
         draws = evenly(posterior.params, num_draws)
-        return jax.tree.map(
-            lambda value, of_draws: jnp.sum(of_draws < value),
-            _quantities(model, x, truth),
-            jax.vmap(lambda draw: _quantities(model, x, draw))(draws),
-        )
+        values, of_draws = _quantities(model, x, truth), jax.vmap(lambda draw: _quantities(model, x, draw))(draws)
+        own = dict(zip(values, jax.random.split(key_ties, len(values)), strict=True))
+        return {name: _rank(own[name], value, of_draws[name]) for name, value in values.items()}
 
     return jax.lax.map(one, keys)
+
+
+def _rank(key: Key[Array, ""], value: Float[Array, ""], draws: Float[Array, " L"]) -> Int[Array, ""]:
+    """How many draws lie below a value; among equal ones its place is drawn, so that constants are uniform too."""
+    ties = jnp.sum(draws == value)
+    return jnp.sum(draws < value) + jax.random.randint(key, (), 0, ties + 1)
 
 
 def _quantities(model: Mixture, x: Float[Array, "N D"], params: AbstractParams) -> dict[str, Float[Array, ""]]:

@@ -1,15 +1,16 @@
 """How much of a posterior comes from its prior: power scaling of the prior and of the likelihood."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from mixtures._cards import Card, Shown, by_entry
+from mixtures._cards import Card, Shown
 from mixtures.bayes.boundary import check_draws
 from mixtures.bayes.posterior import Posterior
+from mixtures.families.base import FreeEstimate
 
 THRESHOLD = 0.05  # Kallioinen et al. 2024, section 2.6
 _ALPHAS = 0.99, 1.01
@@ -26,10 +27,12 @@ class Sensitivity(Shown):
 
     prior: dict[str, Float[np.ndarray, "..."]]
     likelihood: dict[str, Float[np.ndarray, "..."]]
+    free: tuple[FreeEstimate, ...]
+    caution: str = ""  # where the draws are not to be used
 
     @property
     def dominated(self) -> list[str]:
-        """Parameters, with their places from 1, that the prior moves and the likelihood hardly does."""
+        """Parameters that the prior moves and the likelihood hardly does."""
         return [where for where, weak in self._sensitive() if weak]
 
     @property
@@ -39,15 +42,15 @@ class Sensitivity(Shown):
 
     def _sensitive(self) -> Iterator[tuple[str, bool]]:
         """What the prior moves, and whether the likelihood hardly does."""
-        for name, values in self.prior.items():
-            for place in np.ndindex(values.shape):
-                if not values[place] < THRESHOLD:
-                    weak = bool(self.likelihood[name][place] < THRESHOLD)
-                    yield f"{name}{[i + 1 for i in place]}" if place else name, weak
+        for one in self.free:
+            if not self.prior[one.key][one.entry] < THRESHOLD:
+                yield one.name, bool(self.likelihood[one.key][one.entry] < THRESHOLD)
 
     @property
     def reason(self) -> str:
         """Which parameters the prior has a say in, in words."""
+        if self.caution:
+            return self.caution
         told = [f"{where}{' (and the data say little)' if weak else ''}" for where, weak in self._sensitive()]
         if not told:
             return f"No parameter is sensitive to the prior (power-scaling values below {THRESHOLD})."
@@ -59,29 +62,37 @@ class Sensitivity(Shown):
     def card(self) -> Card:
         """How far the prior and the likelihood move every parameter."""
         title = f"Prior sensitivity: the prior matters for {len(list(self._sensitive())) or 'no'} parameters"
-        rows = list(by_entry(self.prior, self.likelihood))
+        parts = self.prior, self.likelihood
+        rows = [(one.name, *(float(part[one.key][one.entry]) for part in parts)) for one in self.free]
         return Card(title, [self.reason], ("parameter", "prior", "likelihood"), rows)
 
 
-def prior_sensitivity(posterior: Posterior) -> Sensitivity:
+def prior_sensitivity(posterior: Posterior, columns: Sequence[str] | None = None) -> Sensitivity:
     """Power-scaling sensitivity of relabelled parameters (Kallioinen, Paananen, Bürkner and Vehtari 2024).
 
     Parameters
     ----------
     posterior
         Draws from `fit_nuts`, `fit_gibbs` or `fit_smc`.
+    columns
+        Names of the D features; numbered from 1 if not given.
 
     Raises
     ------
     ValueError
-        If `posterior` is something else.
+        If `posterior` is something else, or `columns` are not as many as there are features.
     """
     check_draws(posterior)
+    num_features = posterior.model.family.locations(posterior.params).shape[-1]
+    names = [str(d + 1) for d in range(num_features)] if columns is None else list(columns)
+    if len(names) != num_features:
+        raise ValueError(f"columns must name each of {num_features} features, got {len(names)} names.")
     estimates = {name: np.asarray(v) for name, v in posterior.model.family.estimates(posterior.params).items()}
     log_likelihood = np.asarray(posterior.log_likelihood, np.float64)
     log_prior = np.asarray(posterior.log_joint, np.float64) - log_likelihood
     parts = [{name: _sensitivity(v, part) for name, v in estimates.items()} for part in (log_prior, log_likelihood)]
-    return Sensitivity(*parts)
+    free = tuple(posterior.model.free_estimates(names))
+    return Sensitivity(prior=parts[0], likelihood=parts[1], free=free, caution=posterior.caution)
 
 
 def _sensitivity(draws: Float[np.ndarray, "C S ..."], log_part: Float[np.ndarray, "C S"]) -> np.ndarray:

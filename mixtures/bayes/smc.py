@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, Real
 from mixtures._checks import check_count, check_share, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
+from mixtures._numbers import plus_minus
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit, refuse_fixed
 from mixtures.bayes.diagnostics import Diagnostics, judge_chains
@@ -70,10 +71,11 @@ class SMCInfo(AbstractInfo):
                 "posterior; use more particles or moves.",
             )
         status, words = judge_chains(diagnostics, len(self.log_evidences))
-        evidence = f"Log evidence {self.log_evidence:.2f} ± {self.log_evidence_mcse:.2f}."
+        evidence = f"Log evidence {plus_minus(float(self.log_evidence), float(self.log_evidence_mcse))}."
         if not np.isfinite(self.log_evidence):
             return Status.NON_FINITE, "The evidence is not finite; conclude nothing from these particles."
-        return status, f"{words} {evidence}"
+        alone = " One run cannot be seen to agree with another." if len(self.log_evidences) == 1 else ""
+        return status, f"{words} {evidence}{alone}"
 
     def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
         """None that differ from particle to particle."""
@@ -238,4 +240,5 @@ def _move(
 @eqx.filter_jit
 def _finish(model: Mixture, rows: Rows, runs: _Run, reference: AbstractParams | None) -> Posterior[SMCInfo]:
     info = SMCInfo(runs.log_evidence, runs.power, runs.num_stages, runs.acceptance)
-    return assemble(model, rows, Coordinates.of(model, rows.frame), runs.particles, info, reference)
+    params = Coordinates.of(model, rows.frame).of_draws(runs.particles)
+    return assemble(model, rows, params, info, reference)

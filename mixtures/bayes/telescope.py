@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Real
 
 from mixtures._cards import Card, Shown
-from mixtures._checks import as_tolerance, check_count, check_type, is_traced
+from mixtures._checks import as_tolerance, check_count, check_flag, check_type, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
 from mixtures._numbers import plus_minus
@@ -153,6 +153,7 @@ def fit_telescope(
         If an argument is wrong, or the full conditionals have no closed form.
     """
     data = admit(model, x, key, on_progress, least_rows=1)
+    check_flag("shared", shared)
     num_warmup, num_samples = check_count("num_warmup", num_warmup), check_count("num_samples", num_samples)
     num_chains = check_count("num_chains", num_chains)
     given = conditionals(model, data.shape[1])

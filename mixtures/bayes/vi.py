@@ -36,6 +36,7 @@ from mixtures.starts import cautious_starts
 
 GUIDES = (*OPTIMISED, "pathfinder")
 _MAX_DRIFT = 0.1  # nats
+_MOST_DRIFT = 1.0  # nats, however uncertain: noise is no evidence that a guide has settled
 _NEAR = 5.0  # nats below the best ELBO: what another mode of that height holds is no longer worth a word
 _APART = 0.5  # nats between ELBOs of different modes
 
@@ -86,7 +87,7 @@ class VIInfo(AbstractInfo):
         """Converged when the ELBO is finite and no longer drifts; k-hat then says how good the approximation is."""
         if not np.isfinite(self.elbo):
             return Status.NON_FINITE, "The ELBO is not finite: this guide found no approximation."
-        if not abs(self.drift) < _MAX_DRIFT + 3 * self.drift_mcse:
+        if not abs(self.drift) < min(_MAX_DRIFT + 3 * self.drift_mcse, _MOST_DRIFT):
             return (
                 Status.NOT_CONVERGED,
                 f"The ELBO still moved by {self.drift:.2g} nats in the last tenth; raise num_steps.",
@@ -105,7 +106,7 @@ class VIInfo(AbstractInfo):
             return []
         return [
             f"{len(others)} of {len(below)} starts ended in another approximation, at best {others.min():.1f} nats "
-            "lower: the posterior has another mode, which this one leaves out."
+            "lower: the posterior seems to have another mode, which this one leaves out."
         ]
 
     def sample_stats(self) -> dict[str, Float[Array, "C S"]]:
@@ -206,7 +207,7 @@ def _fit(
         seen = everything(rows, num_steps)
         steps = seen if batch_size is None else batches(model, x, key_batches, num_steps, batch_size)
         info, draws = _by_steps(energy, coordinates, guide, model, key_fit, starts, steps, num_samples)
-    return assemble(model, rows, coordinates, draws[None], info, reference)
+    return assemble(model, rows, coordinates.of_draws(draws[None]), info, reference)
 
 
 def _along_paths(energy: Energy, key, starts: Float[Array, "R d"], num_samples: int):

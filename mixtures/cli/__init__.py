@@ -1,4 +1,4 @@
-"""The command line: `mixtures compare` and `mixtures fit`."""
+"""The command line, `mixtures`: its commands are in app.py."""
 
 from mixtures.cli.app import main
 

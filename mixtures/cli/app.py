@@ -173,7 +173,7 @@ def sweep(
             written = found.save(out)
         sweeping.show_sweep(console, found)
         display.show_written(console, written, time.perf_counter() - begin)
-        raise typer.Exit(0)
+        raise typer.Exit(0 if any(one.map.status.is_estimate for one in found.comparisons.values()) else FAILED)
 
 
 @app.command(short_help="Draw a report again, without fitting.", epilog=EXIT_CODES)

@@ -37,6 +37,9 @@ _FILES = {
     "fit.json": "the estimates, for programs",
     "select.html": "the candidates and the choice; open it in a browser",
     "select.json": "the same numbers, for programs",
+    "calibration.html": "what intervals cover; open it in a browser",
+    "calibration.json": "the same numbers, for programs",
+    "calibration.csv": "the same, for spreadsheets",
 }
 _OBJECTIVES = {"ml": "Maximum likelihood", "map": "MAP"}
 _STYLES = {"agree": "bold green", "disagree": "bold red"}
@@ -116,8 +119,8 @@ def show_comparison(console: Console, result: "Comparison") -> None:
             row.parameter,
             _plus_minus(row.map, row.se),
             _plus_minus(row.vi_mean, row.vi_sd) if approximated else "–",
-            _plus_minus(row.nuts_mean, row.nuts_sd) if sound else "–",
-            fixed_or_dash(row.z, 2) if sound else "–",
+            _plus_minus(row.nuts_mean, row.nuts_sd) if sound and row.trusted else "–",
+            fixed_or_dash(row.z, 2) if sound and row.trusted else "–",
             fixed_or_dash(row.rhat, 3),
             fixed_or_dash(row.ess, 0),
         )

@@ -41,12 +41,14 @@ def prepare(
     folder: Path | None,
 ) -> tuple["Data", "Mixture"]:
     """Check everything that can be checked before fitting, lightest first, and make the model."""
-    from mixtures.cli.prior_text import build_prior, parse_prior
+    from mixtures._files import DataError
+    from mixtures.cli.prior_text import PriorError, build_prior, parse_prior
 
     calls = None if prior.strip() == "default" else parse_prior(prior)
     data = read_rows(source, columns, drop_missing, components, folder)
     import jax
 
+    from mixtures.em.fit import refuse_unbounded_weights
     from mixtures.families import Gaussian, GaussianWithNoise
     from mixtures.model import Mixture
 
@@ -56,8 +58,16 @@ def prepare(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--covariance") from error
     if calls is None:
-        return data, Mixture.for_data(jax.numpy.asarray(data.values), components, family)
-    return data, Mixture(family, components, build_prior(calls, family, components, data.values.shape[1]))
+        try:
+            return data, Mixture.for_data(jax.numpy.asarray(data.values), components, family)
+        except ValueError as error:
+            raise DataError(f"{data.source}: {error}") from error
+    model = Mixture(family, components, build_prior(calls, family, components, data.values.shape[1]))
+    try:
+        refuse_unbounded_weights(model, data.values.shape[1])
+    except ValueError as error:
+        raise PriorError(str(error)) from error
+    return data, model
 
 
 def _split(columns: str) -> list[str]:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import expit, logit, ndtri
 from scipy.stats import wasserstein_distance
 
+from mixtures.bayes.diagnostics import MAX_RHAT
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo
@@ -50,6 +51,11 @@ class AgreementRow:
     vi_interval: Interval
     nuts_interval: Interval
 
+    @property
+    def trusted(self) -> bool:
+        """Whether chains agree about this parameter."""
+        return self.rhat <= MAX_RHAT
+
 
 def agreement(
     model: Mixture,
@@ -69,7 +75,7 @@ def agreement(
         key, index = free.key, free.entry
         value, se = float(estimates[key][index]), float(errors.values[key][index])
         from_vi, from_nuts = vi_draws[key][(..., *index)], nuts_draws[key][(..., *index)]
-        nuts_mean, nuts_sd = float(from_nuts.mean()), float(from_nuts.std(ddof=1))
+        nuts_mean, nuts_sd = float(from_nuts.mean()), float(from_nuts.std(ddof=1)) or float("nan")  # of stuck chains
         vi_mean, vi_sd = float(from_vi.mean()), float(from_vi.std(ddof=1))
         intervals = plug_in_interval(free, value, se), quantile_interval(from_vi), quantile_interval(from_nuts)
         rows.append(

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import equinox as eqx
 import jax
 from jaxtyping import Array, Key
 
 from mixtures._cards import Card, Shown
-from mixtures._checks import as_rows, check_choice, check_count, check_key
+from mixtures._checks import as_rows, check_choice, check_count, check_key, check_type
 from mixtures._drivers import OnProgress
 from mixtures._numbers import fixed, plus_minus
-from mixtures.bayes.diagnostics import MAX_RHAT
-from mixtures.bayes.numpyro_model import refuse_flat
+from mixtures.bayes.boundary import admit_model
 from mixtures.bayes.nuts import NUTSInfo, fit_nuts, open_checkpoint
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.predictive import PredictiveCheck, check_posterior
@@ -30,10 +30,10 @@ from mixtures.compare.partitions import Clustering, Place, clustering, place
 from mixtures.compare.prediction import Prediction, predict_fairly
 from mixtures.compare.verdict import NOT_CONVERGED, VI_FAILED, Verdict, judge
 from mixtures.data import Data, as_data
-from mixtures.em.fit import EMFit, fit_em
+from mixtures.em.fit import EMFit, check_fit, fit_em
 from mixtures.em.ridge import FloorProfile, floor_profile, refusal
 from mixtures.em.uncertainty import StandardErrors, standard_errors
-from mixtures.model import Mixture
+from mixtures.model import Mixture, check_model
 
 OnStage = Callable[[str], OnProgress | None]
 
@@ -89,7 +89,7 @@ class Comparison(Shown):
 
     def _agreed(self, row: AgreementRow) -> bool:
         """Whether chains agree, on the whole and about this parameter."""
-        return NOT_CONVERGED not in self.verdict.codes and row.rhat <= MAX_RHAT
+        return NOT_CONVERGED not in self.verdict.codes and row.trusted
 
     def save(self, folder: str | Path) -> Path:
         """Write the report to `folder`, whole or not at all: pages, tables, numbers and draws.
@@ -152,8 +152,7 @@ def compare(
     ValueError
         If an argument is wrong.
     """
-    check_key(key)
-    refuse_flat(model)
+    admit_model(model, key)
     check_choice("guide", guide, GUIDES)
     chains = {"num_warmup": num_warmup, "num_samples": num_samples, "num_chains": num_chains}
     counts = {name: check_count(name, count) for name, count in ({"num_starts": num_starts} | chains).items()}
@@ -241,8 +240,16 @@ def compare_fits(
     ValueError
         If `x` is no data, or a fit is not of this model.
     """
+    check_key(key)
+    check_model(model)
     data = as_data(x)
     values = jax.numpy.asarray(data.values)
+    check_fit(model, ml, values, "ml")
+    check_fit(model, map_fit, values, "map")
+    for name, posterior in (("vi", vi), ("nuts", nuts)):
+        check_type(name, posterior, Posterior, f"draws from fit_{name}")
+        if not eqx.tree_equal(posterior.model, model):
+            raise ValueError(f"{name} must be of this model; it was fitted with another family, size or prior.")
     rows = model.prepare(values)
     vi_draws, nuts_draws = thin(vi), thin(nuts)
     errors = standard_errors(model, map_fit, values)
@@ -250,7 +257,7 @@ def compare_fits(
     partitions = clustering(model, rows, map_fit.params, vi_draws, nuts_draws)
     own = jax.random.split(key, 5)
     densities = density(model, data.values, map_fit.params, vi_draws, nuts_draws, own[0])
-    sensitivity = prior_sensitivity(nuts)
+    sensitivity = prior_sensitivity(nuts, data.columns)
     return Comparison(
         model=model,
         data=data,

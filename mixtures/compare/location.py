@@ -22,7 +22,8 @@ class Location:
     """Mahalanobis distances from the mean of relabelled posterior draws, in unconstrained coordinates.
 
     `map` is that of EM's MAP and `vi` of VI's mean, in posterior sds over all `dimension` coordinates together;
-    `beyond` is the share of a normal posterior that lies farther out than the MAP. NaN where draws are too few.
+    `beyond` is the share of a normal posterior that lies farther out than the MAP. NaN where draws are
+    too few or stuck.
     """
 
     map: float
@@ -39,9 +40,13 @@ def location(model: Mixture, rows: Rows, plug_in: AbstractParams, vi: AbstractPa
     """Distances of `plug_in` parameters, and of the mean of VI's draws, from the mean of NUTS's (one leading axis)."""
     point, vi_mean, draws = map(np.asarray, _coordinates(model, rows, plug_in, vi, nuts))
     dimension = draws.shape[1]
+    nowhere = Location(float("nan"), float("nan"), dimension)
     if len(draws) < _DRAWS_PER_COORDINATE * dimension:
-        return Location(float("nan"), float("nan"), dimension)
-    factor = np.linalg.cholesky(np.atleast_2d(np.cov(draws.T)))
+        return nowhere
+    try:
+        factor = np.linalg.cholesky(np.atleast_2d(np.cov(draws.T)))
+    except np.linalg.LinAlgError:  # chains that are stuck
+        return nowhere
     far = [float(np.linalg.norm(np.linalg.solve(factor, p - draws.mean(axis=0)))) for p in (point, vi_mean)]
     return Location(far[0], far[1], dimension)
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Key
 from mixtures._cards import Card, Shown
 from mixtures._checks import check_count, check_key, check_type
 from mixtures._numbers import fixed, plus_minus
+from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.compare.comparison import Comparison, OnStage, compare
 from mixtures.compare.verdict import AGREE, LOCATION_ONLY
@@ -214,7 +215,8 @@ def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
     sampled, fitted = c.nuts.status.is_estimate, c.map.status.is_estimate
     diagnostics, both = c.nuts.diagnostics, sampled and fitted
     gap, error = _behind(c, best) if sampled and best is not None else (np.nan, np.nan)
-    ratios = np.array([row.width_ratio for row in c.agreement if np.isfinite(row.width_ratio)])
+    trusted = [row for row in c.agreement if row.trusted]
+    ratios = np.array([row.width_ratio for row in trusted if np.isfinite(row.width_ratio)])
     return SweepRow(
         *case,
         verdict=c.verdict.level,
@@ -225,7 +227,7 @@ def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
         elpd_gap=gap,
         elpd_gap_error=error,
         worst_row_khat=float(c.prediction.posterior.khat.max()) if sampled else np.nan,
-        worst_z=float(np.max(np.abs([row.z for row in c.agreement]))) if both else np.nan,
+        worst_z=float(np.max(np.abs([row.z for row in trusted]))) if both and trusted else np.nan,
         worst_width=float(ratios[np.argmax(np.abs(np.log(ratios)))]) if both and len(ratios) else np.nan,
         hellinger=c.density.hellinger["nuts"] if both else np.nan,
         adjusted_rand=c.clustering.ari["nuts"] if both else np.nan,
@@ -254,13 +256,16 @@ def _say_all(rows: Sequence[SweepRow]) -> tuple[str, ...]:
 def _say(name: str, rows: list[SweepRow]) -> str:
     sound = [row for row in rows if row.verdict in (AGREE, LOCATION_ONLY)]
     told = [f"{name}: EM’s MAP agrees with the posterior in location in {len(sound)} of {len(rows)} cases."]
-    predicted = [row for row in rows if np.isfinite(row.elpd)]
+    sampled = [row for row in rows if np.isfinite(row.elpd)]
+    predicted = [row for row in sampled if row.worst_row_khat <= MAX_KHAT]
     if len(predicted) > 1:
         best = max(predicted, key=lambda row: row.elpd)
         near = [row for row in predicted if row is not best and row.elpd_gap < 2 * row.elpd_gap_error]
         beside = f"; within two standard errors of it: {', '.join(_case_words(r, rows) for r in near)}" if near else ""
         told.append(f"The posterior of {_case_words(best, rows)} predicts best{beside}.")
-    lost = len(rows) - len(predicted)
+    if doubtful := len(sampled) - len(predicted):
+        told.append(f"In {doubtful} the leave-one-out score cannot be relied on (Pareto k-hat above {MAX_KHAT}).")
+    lost = len(rows) - len(sampled)
     if lost:
         told.append(f"In {lost} the chains did not converge, so nothing is said of them.")
     return " ".join(told)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtures._cards import Card, Shown
-from mixtures.bayes.diagnostics import MAX_KHAT, MAX_RHAT
+from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.sensitivity import Sensitivity
@@ -99,11 +99,11 @@ def judge(
     """Compare the MAP fit with NUTS, and say what maximum likelihood, VI and the prior add or fail at."""
     sampled = nuts.status.is_estimate  # asked for once: each time it computes the diagnostics anew
     obstacles = _obstacles(map_fit, nuts, sampled)
+    labelled, label_notes = _labels(nuts, agreement) if sampled else ((), [])
     notes = (*(_prior(sensitivity) if sampled else ()), *_maximum_likelihood(ml))
-    notes = (*notes, *_variational(vi, agreement if sampled else (), density))
+    notes = (*notes, *_variational(vi, sampled, labelled, density))
     if obstacles:
         return Verdict(NOT_COMPARABLE, (*obstacles, *notes))
-    labelled, label_notes = _labels(nuts, agreement)
     differences = (*_densities(density), *(_partitions(clustering) if labelled else ()), *_locations(labelled))
     notes = (*label_notes, *notes)
     if differences:
@@ -140,7 +140,7 @@ def _labels(
     if ambiguity > MAX_AMBIGUITY:
         words = f"Component labels are ambiguous ({ambiguity:.0%}), so parameters were not compared one by one."
         return (), [Finding(LABELS_AMBIGUOUS, words)]
-    trusted = tuple(row for row in agreement if row.rhat <= MAX_RHAT)
+    trusted = tuple(row for row in agreement if row.trusted)
     left_out = [row.parameter for row in agreement if row not in trusted]
     if not left_out:
         return trusted, []
@@ -149,7 +149,7 @@ def _labels(
 
 def _densities(density: Density) -> list[Finding]:
     distance = density.hellinger["nuts"]
-    if not distance > MAX_HELLINGER:
+    if distance <= MAX_HELLINGER:
         return []
     words = (
         f"The MAP density is a Hellinger distance of {distance:.2f} from the posterior predictive "
@@ -161,14 +161,14 @@ def _densities(density: Density) -> list[Finding]:
 def _partitions(clustering: Clustering) -> list[Finding]:
     """Needs labels: the posterior's partition comes from responsibilities averaged over relabelled draws."""
     ari = clustering.ari["nuts"]
-    if not ari < MIN_ARI:
+    if ari >= MIN_ARI:
         return []
     words = f"MAP and posterior partitions differ: adjusted Rand index {ari:.2f} (limit {MIN_ARI})."
     return [Finding(DIFFERENT_MODES, words)]
 
 
 def _locations(rows: tuple[AgreementRow, ...]) -> list[Finding]:
-    far = sorted((row for row in rows if abs(row.z) > MAX_Z), key=lambda row: -abs(row.z))
+    far = sorted((row for row in rows if not abs(row.z) <= MAX_Z), key=lambda row: -abs(row.z))
     told = [f"The MAP of {row.parameter} is {row.z:+.2f} posterior sds from the posterior mean." for row in far[:3]]
     return [Finding(LOCATIONS, words) for words in told]
 
@@ -230,19 +230,21 @@ def _maximum_likelihood(ml: EMFit) -> list[Finding]:
     return [Finding(EM_DEGENERATE, f"Maximum likelihood: {ml.summary}")]
 
 
-def _variational(vi: Posterior[VIInfo], agreement: tuple[AgreementRow, ...], density: Density) -> list[Finding]:
-    """What VI is good for; `agreement` is empty where there is no posterior to measure it by."""
+def _variational(
+    vi: Posterior[VIInfo], sampled: bool, rows: tuple[AgreementRow, ...], density: Density
+) -> list[Finding]:
+    """What VI is good for, also by NUTS where that was `sampled`, in the `rows` that may be trusted."""
     if not vi.status.is_estimate:
         return [Finding(VI_FAILED, f"Variational inference is not to be used: {vi.reason}")]
     found, khat = [], vi.info.khat
-    if khat > MAX_KHAT:
+    if not khat <= MAX_KHAT:
         words = f"The variational approximation is poor (Pareto k-hat {khat:.2f}, limit {MAX_KHAT})."
         found.append(Finding(VI_POOR, words))
     apart = density.hellinger["vi_nuts"]
-    if agreement and apart > MAX_HELLINGER:
+    if sampled and not apart <= MAX_HELLINGER:
         words = f"VI's predictive is a Hellinger distance of {apart:.2f} from NUTS's (limit {MAX_HELLINGER})."
         found.append(Finding(VI_OTHER_MODE, words))
-    narrow = min(agreement, key=lambda row: row.vi_width_ratio, default=None)
+    narrow = min(rows, key=lambda row: row.vi_width_ratio, default=None)
     if narrow is not None and narrow.vi_width_ratio < WIDTH_RATIOS[0]:
         words = f"VI is too narrow: its sd of {narrow.parameter} is {narrow.vi_width_ratio:.2f} of NUTS's."
         found.append(Finding(VI_NARROW, words))

@@ -104,8 +104,8 @@ class Bootstrap(eqx.Module, Shown):
 
     def _over(self, draws: Array, summary):
         converged = np.asarray(self.status) == Status.CONVERGED
-        found = summary(np.asarray(draws)[converged])
-        return np.full_like(found, np.nan) if self.refused else found
+        found = summary(np.asarray(draws))  # for its shape, which none converged would not have
+        return np.full_like(found, np.nan) if self.refused else summary(np.asarray(draws)[converged])
 
 
 def bootstrap(

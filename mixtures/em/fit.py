@@ -42,7 +42,7 @@ from mixtures.em.step import EMState
 from mixtures.families import AbstractParams
 from mixtures.labels import canonical_order
 from mixtures.model import Mixture, check_model
-from mixtures.starts import STARTS, starting_params
+from mixtures.starts import STARTS, check_params, starting_params
 
 _OBJECTIVES = {"map": "posterior density", "ml": "likelihood"}
 _SHORT = {"map": "MAP", "ml": "maximum likelihood"}
@@ -217,7 +217,7 @@ def fit_em(
         refuse_unbounded_weights(model, rows_of_x.shape[1])
     target = model.for_objective(objective)
 
-    traced = is_traced(model, x, key, tolerance, weights)
+    traced = is_traced(model, x, key, tolerance, weights, start)
     if traced and throw:
         raise ValueError("throw=True is not available inside a transformation; look at .status instead.")
     rows = target.prepare(rows_of_x, race.lanes(len(rows_of_x), model, num_starts), weights, labels)
@@ -267,6 +267,7 @@ def check_fit(model: Mixture, fit: EMFit, x: Float[Array, "N D"], objective: str
             f"fit must be of this model and these data: it has {found[0]} components in {found[1]} dimensions, "
             f"not {wanted[0]} in {wanted[1]}."
         )
+    check_params(model, x.shape[1], fit.params, "fit")
     if objective not in (None, fit.objective):
         raise ValueError(f"fit must be from fit_em with objective={objective!r}; got one with {fit.objective!r}.")
 
@@ -277,7 +278,9 @@ def refuse_unbounded_weights(model: Mixture, num_features: int) -> None:
     weights = model.prior.sites(layout)["weights"]({})
     if not isinstance(weights, dist.Dirichlet) or is_traced(weights):
         return
-    least = float(jnp.min(weights.concentration))
+    if model.num_components == 1 or model.fixed.free("weights") is not None:
+        return
+    least = float(np.min(np.asarray(weights.concentration)))  # jnp.min would be traced under a caller's jit
     if least < 1:
         raise ValueError(
             f"objective='map' needs a prior concentration of at least 1, got {least:g}: below it the density is "

@@ -17,6 +17,8 @@ def places(x: Float[np.ndarray, "N D"], weights: Float[np.ndarray, " N"], count:
     missing values are passed over.
     """
     complete = np.flatnonzero(~np.isnan(x).any(axis=1))
+    if not len(complete):
+        raise ValueError("x must have at least one row without missing values to look for narrow components, got none.")
     num_features = x.shape[1]
     found = [(num_features, members) for members in _tied(x, complete, count)]
     if num_features > 1:

@@ -33,7 +33,7 @@ from mixtures.em.cross_validation import CrossValidation, cross_validate
 from mixtures.em.fit import EMFit, check_fit, fit_em
 from mixtures.em.spurious import spurious
 from mixtures.families import AbstractParams, Gaussian, GaussianParams, GaussianWithNoise
-from mixtures.families.covariances import BY_CODE
+from mixtures.families.covariances import BY_CODE, COVARIANCE_MODELS
 from mixtures.model import Mixture
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Candidate(Shown):
     def code(self) -> str:
         """The covariance model by mclust's code; for one feature E or V."""
         if cast(GaussianParams, self.fit.params).means.shape[-1] == 1:
-            return "E" if self.covariance == "tied" else "V"
+            return COVARIANCE_MODELS[self.covariance].code[0]  # the volume: E or V
         return next(code for code, model in BY_CODE.items() if model.name == self.covariance)
 
     def card(self) -> Card:

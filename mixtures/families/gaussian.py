@@ -6,12 +6,13 @@ from typing import cast
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array, Bool, Float, Int, Key
 from numpyro.distributions import constraints
 
 from mixtures import _kernel
-from mixtures._checks import check_choice, shown
+from mixtures._checks import check_choice, is_traced, shown
 from mixtures._kernel import CENTRED, PRODUCTS, SQUARES, Form, Frame, Groups, Quadratics, Rows, Sums
 from mixtures.families.base import AbstractFamily, AbstractParams, FreeEstimate
 from mixtures.families.covariances import (
@@ -170,10 +171,11 @@ class Gaussian(AbstractFamily):
         """
         num_features = x.shape[1]
         shrink = num_components ** (-2.0 / num_features)
-        centre, dof = jnp.nanmean(x, axis=0), num_features + 2.0
+        centre, dof, covariance = jnp.nanmean(x, axis=0), num_features + 2.0, data_covariance(x)
         if self.model.cross_products and isinstance(self.model, ConjugateModel):
-            return Conjugate(centre, data_covariance(x) * shrink, dof)
-        mean_variance = jnp.mean(jnp.diagonal(data_covariance(x)))
+            _refuse_dependent(covariance)
+            return Conjugate(centre, covariance * shrink, dof)
+        mean_variance = jnp.mean(jnp.diagonal(covariance))
         if isinstance(self.model, ConjugateModel):
             return Conjugate(centre, jnp.full(self.model.block_shape(num_features), mean_variance * shrink), dof)
         return Decomposed(centre, dist.InverseGamma(dof / 2, mean_variance * shrink / 2))
@@ -365,6 +367,18 @@ class Gaussian(AbstractFamily):
         noise = jax.random.normal(key_noise, (num_rows, params.means.shape[1]), params.means.dtype)
         tril = jnp.linalg.cholesky(params.covariances)
         return params.means[component] + jnp.einsum("nde,ne->nd", tril[component], noise), component
+
+
+def _refuse_dependent(covariance: Float[Array, "D D"]) -> None:
+    if is_traced(covariance):
+        return
+    sd = jnp.sqrt(jnp.diagonal(covariance))
+    correlation = np.asarray(covariance / jnp.maximum(sd[:, None] * sd, jnp.finfo(sd.dtype).tiny))
+    if not np.linalg.eigvalsh(correlation).min() > len(sd) * jnp.finfo(sd.dtype).eps:
+        raise ValueError(
+            "x must have more rows than features and no column that others determine, to scale a prior for whole "
+            "covariances; leave columns out, or use diagonal covariances or an explicit prior."
+        )
 
 
 def _covariance_estimate(entry: Entry, columns: Sequence[str]) -> FreeEstimate:

@@ -14,15 +14,16 @@ class Hierarchical(AbstractPrior):
 
     μ_k ~ N(mean, diag(mean_variance)), weights ~ Dirichlet(concentration). A variance has 1/σ²_k ~ gamma(shape, C) and
     C ~ gamma(hyper_shape, hyper_shape / (shape · variance)); whole covariances have the Wishart forms of these, with
-    (D − 1)/2 added to both shapes. Either way E C / shape = `variance`, the inverse of the precision expected of a
-    component.
+    (D − 1)/2 added to both shapes. Either way E C / shape = `variance`, the inverse of a component's expected precision
+    where C is at its mean.
 
     Parameters
     ----------
     mean, mean_variance
         Prior mean and variances of the component means, (D,), in data units and squared data units.
     variance
-        Inverse of a component's expected precision in every feature, (D,), squared data units.
+        Inverse of a component's expected precision where C is at its mean, in every feature, (D,), squared data
+        units.
     shape, hyper_shape
         c and g: the larger, the closer components' variances are to each other, and their scale to `variance`.
     concentration

@@ -50,7 +50,7 @@ def redraw(folder: str | Path) -> Path:
     Parameters
     ----------
     folder
-        What `save` wrote, now or by an earlier version; the draws beside it stay as they are.
+        What `save` wrote; the draws beside it stay as they are.
 
     Returns
     -------
@@ -84,17 +84,18 @@ def read_content(folder: str | Path) -> dict:
         If there is no report.json, or it is not of this schema.
     """
     from mixtures.report.content import SCHEMA
+    from mixtures.report.folder import FolderError
 
     path = Path(folder) / "report.json"
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ValueError(f"{folder} holds no report.json; name a folder that `mixtures compare` wrote.") from None
+        raise FolderError(f"{folder} holds no report.json; name a folder that `mixtures compare` wrote.") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read as JSON ({error}); fit again.") from error
+        raise FolderError(f"{path} cannot be read as JSON ({error}); fit again.") from error
     found = value.get("schema") if isinstance(value, dict) else None
     if found != SCHEMA:
-        raise ValueError(f"{path} has schema {found}, and this version draws schema {SCHEMA}; fit again.")
+        raise FolderError(f"{path} has schema {found}, and this version draws schema {SCHEMA}; fit again.")
     return value
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mixtures._status import Status
 from mixtures._version import __version__
-from mixtures.bayes.diagnostics import Summary
+from mixtures.bayes.diagnostics import MAX_RHAT, Summary
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo
@@ -79,7 +79,10 @@ def content(comparison: Comparison) -> dict:
     for engine in ("vi", "nuts"):
         if value["fits"][engine]["status"] != Status.CONVERGED.label:
             _withhold(value, engine)
-    if value["fits"]["map"]["estimates"] is None:
+    for row in value["agreement"]:
+        if not row["rhat"] <= MAX_RHAT:
+            _withhold_row(row)
+    if not c.map.status.is_estimate:
         _withhold_map(value)
     return plain(value)
 
@@ -292,11 +295,18 @@ def _withhold(value: dict, engine: str) -> None:
         _blank(distance, *(key for key in distance if engine in key.split("_")))
 
 
+def _withhold_row(row: dict) -> None:
+    """Take out what NUTS would say of a parameter about which its chains disagree."""
+    _blank(row, *(key for key in row if key not in _WITHOUT_NUTS))
+
+
 def _withhold_map(value: dict) -> None:
     """Take out whatever is compared with a MAP that was not found."""
     _blank(value["clustering"]["responsibilities"], "map")
     _blank(value["clustering"], "sizes")
     _blank(value["density"], "map")
+    for row in value["agreement"]:
+        _blank(row, "z", "width_ratio", "overlap")
     for distance in _distances(value):
         _blank(distance, "vi", "nuts")
 

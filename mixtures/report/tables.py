@@ -52,11 +52,11 @@ def _remarks(row: dict) -> list[str]:
 
 def invariants(nuts: dict) -> dict[str, dict]:
     """Label-free quantities, with words beside their numbers."""
-    names = {"log_likelihood": "Log-likelihood", "log_joint": "Log joint"}
+    chains = nuts["num_chains"]
     return {
-        name: s | {"words": "; ".join(doubts(s["rhat"], _min_ess(s), nuts["num_chains"])) or "no complaint"}
-        for key, name in names.items()
-        for s in [nuts["invariants"][key]]
+        key.replace("_", " ").capitalize(): s
+        | {"words": "; ".join(doubts(s["rhat"], _min_ess(s), chains)) or "no complaint"}
+        for key, s in nuts["invariants"].items()
     }
 
 

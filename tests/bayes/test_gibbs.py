@@ -139,3 +139,13 @@ def test_what_has_no_closed_form_is_refused(name, blobs):
     make, words = REFUSED[name]
     with pytest.raises(ValueError, match=words):
         mx.fit_gibbs(make(blobs), blobs, key=KEY)
+
+
+def test_weights_of_empty_components_are_as_small_as_they_were_drawn():
+    """Under Dirichlet(0.01) an empty component's weight is below 1e-20 more often than not: (1e-20)^0.01 = 0.63."""
+    x = np.linspace(-1.0, 1.0, 20)
+    model = mx.Mixture(mx.Gaussian(), 3, mx.priors.Conjugate([0.0], [[0.5]], dof=5.0, concentration=0.01))
+    posterior = mx.fit_gibbs(model, x, key=KEY, num_warmup=50, num_samples=250, num_chains=2)
+    smallest = np.asarray(posterior.params.weights).min(axis=-1)[np.asarray(posterior.info.occupied) < 3]
+    assert len(smallest) > 100
+    assert np.mean(smallest < 1e-20) > 0.4

@@ -73,3 +73,12 @@ def test_statistics_of_ones_own(explicit, series):
     for wrong in ({}, {"mean": 3}):
         with pytest.raises(ValueError, match="statistics must name at least one function, and nothing else"):
             mx.check_prior(explicit, series, key=KEY, statistics=wrong)
+
+
+def test_a_statistic_that_is_no_number_is_named(explicit):
+    rows = jnp.array([-3.0, -2.0, -1.0, 0.5])
+    check = mx.check_prior(explicit, rows, key=KEY, num_draws=200, statistics={"log": lambda x: jnp.log(jnp.mean(x))})
+    assert np.isnan(check.tails["log"])
+    assert "log of the data, which is no number" in check.reason
+    with pytest.raises(ValueError, match="at least 200"):
+        mx.check_prior(explicit, rows, key=KEY, num_draws=100)

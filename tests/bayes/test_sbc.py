@@ -7,11 +7,13 @@ from functools import partial
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
 import mixtures as mx
+from mixtures.bayes.sbc import _rank
 
 KEY = jax.random.key(2)
 LEVEL = 0.001
@@ -75,3 +77,10 @@ def test_what_is_no_engine_is_refused(explicit):
         study(explicit.with_fixed(weights=[0.5, 0.5]), mx.fit_nuts)
     with pytest.raises(ValueError, match="proper prior"):
         study(mx.Mixture(mx.Gaussian(), 2), mx.fit_nuts)
+
+
+def test_constants_have_uniform_ranks():
+    """Among equal values any place is as likely: those of one component's weights condemn no engine."""
+    keys = jax.random.split(KEY, 4000)
+    ranks = jax.vmap(lambda key: _rank(key, jnp.float64(1.0), jnp.ones(99)))(keys)
+    assert mx.SBCRanks({"weight_min": np.asarray(ranks)}, 99).p_value > LEVEL

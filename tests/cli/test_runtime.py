@@ -17,6 +17,7 @@ def jax_settings():
         "jax_persistent_cache_min_entry_size_bytes",
     ]
     before = {name: getattr(jax.config, name) for name in names}
+    jax.config.update("jax_compilation_cache_dir", None)
     yield lambda: {name: getattr(jax.config, name) for name in names}
     for name, value in before.items():
         jax.config.update(name, value)

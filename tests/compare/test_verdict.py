@@ -1,16 +1,20 @@
 """Every rule of the verdict: a case that triggers it and one that does not."""
 
+from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
 
 from mixtures import Status
+from mixtures.compare.agreement import AgreementRow
 from mixtures.compare.verdict import AGREE, DISAGREE, LOCATION_ONLY, NOT_COMPARABLE, judge
 
 
 def row(**changes):
-    values = {"parameter": "means[1, x]", "z": 0.1, "width_ratio": 0.95, "vi_width_ratio": 0.9, "rhat": 1.001}
-    return SimpleNamespace(**(values | changes))
+    nan = float("nan")
+    values = {field.name: (nan, nan) if "interval" in field.name else nan for field in fields(AgreementRow)}
+    values |= {"parameter": "means[1, x]", "z": 0.1, "width_ratio": 0.95, "vi_width_ratio": 0.9, "rhat": 1.001}
+    return AgreementRow(**(values | changes))
 
 
 def case(**changes):
@@ -141,3 +145,20 @@ def test_with_ambiguous_labels_only_densities_are_compared():
     assert "no parameter could be compared" in verdict.reasons[0]
     assert "labels are ambiguous (30%)" in verdict.reasons[1]
     assert case(**ambiguous, density__hellinger__nuts=0.4).level == DISAGREE
+
+
+def test_a_number_that_is_none_is_no_agreement():
+    """NaN passes no threshold."""
+    nan = float("nan")
+    assert case(density__hellinger__nuts=nan).level == DISAGREE
+    assert case(clustering__ari__nuts=nan).level == DISAGREE
+    assert case(agreement=(row(z=nan),)).level == DISAGREE
+    assert "vi-poor" in case(vi__info__khat=nan).codes
+
+
+def test_vi_is_not_measured_by_chains_that_disagree():
+    """A row about which chains disagree, or any row where labels are ambiguous, says nothing of VI's widths."""
+    narrow = row(vi_width_ratio=0.1)
+    assert "vi-too-narrow" in case(agreement=(narrow, row())).codes
+    assert "vi-too-narrow" not in case(agreement=(row(vi_width_ratio=0.1, rhat=1.2), row())).codes
+    assert "vi-too-narrow" not in case(agreement=(narrow, row()), nuts__relabelling__ambiguity=0.3).codes

@@ -337,3 +337,21 @@ def test_bounded_priors_bind(series):
     # p(σ²) = p(σ) / 2σ with p(σ) = 1 / 1.5, three times; means uniform on 15 units; Dirichlet(1) of three weights is 2.
     expected = np.log(2) - 3 * np.log(15) - 3 * np.log(1.5) - np.log(2 * np.sqrt(fit.params.covariances)).sum()
     np.testing.assert_allclose(model.log_prior(fit.params), expected, rtol=1e-9)
+
+
+def test_a_fit_of_another_covariance_model_is_refused(blobs):
+    """Full and tied-by-another-name parameters may have the same locations, and would give a criterion of neither."""
+    fit = mx.fit_em(mx.Mixture.for_data(blobs, 2), blobs, key=jax.random.key(0), num_starts=4)
+    with pytest.raises(ValueError, match="fit must have parameters of shapes"):
+        mx.criteria(mx.Mixture(mx.Gaussian("tied"), 2), fit, blobs)
+    diagonal = mx.Mixture.for_data(blobs, 2, mx.Gaussian("spherical"))
+    start = mx.fit_em(diagonal, blobs, key=jax.random.key(0), num_starts=4).params
+    with pytest.raises(ValueError, match="start must have parameters"):
+        mx.fit_em(
+            mx.Mixture.for_data(blobs, 2, mx.Gaussian("tied_diagonal")), blobs, key=jax.random.key(0), start=start
+        )
+
+
+def test_dependent_columns_are_named(blobs):
+    with pytest.raises(ValueError, match="x must have more rows than features"):
+        mx.Mixture.for_data(np.column_stack([blobs, blobs.sum(axis=1)])[:3], 2)

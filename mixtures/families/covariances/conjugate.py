@@ -81,8 +81,9 @@ class ConjugateModel(CovarianceModel):
             blocks = blocks.reshape(*blocks.shape, *[1] * axes)
         if blocks.ndim != axes + (not self.tied) or (self.cross_products and blocks.shape[-1] != blocks.shape[-2]):
             raise ValueError(f"covariances of the {self.name!r} model must be {self._say_shape()}; got {blocks.shape}.")
-        unit = self.widest(len(blocks), blocks.shape[-1] if axes else 1)["covariances"]
-        blocks = blocks if self.tied or free is None else blocks.at[free].set(unit[free])
+        if not self.tied and free is not None:
+            unit = self.widest(len(blocks), blocks.shape[-1] if axes else 1)["covariances"]
+            blocks = blocks.at[free].set(unit[free])
         least = np.linalg.eigvalsh(blocks).min() if self.cross_products else np.min(blocks)
         symmetric = not self.cross_products or np.allclose(blocks, np.swapaxes(blocks, -1, -2))
         if not (symmetric and least > 0):
