@@ -66,7 +66,7 @@ def test_a_misfit_is_found_and_a_fit_is_not():
 
 
 def test_statistics_of_ones_own(explicit, series):
-    assert "correlation" not in mx.check_prior(explicit, series, key=KEY, num_draws=2).observed
+    assert "correlation" not in mx.check_prior(explicit, series, key=KEY, num_draws=200).observed
     share = {"above nought": lambda x: jnp.mean(x > 0)}
     found = mx.check_prior(explicit, series, key=KEY, statistics=share)
     assert found.observed["above nought"] == np.mean(series > 0)
