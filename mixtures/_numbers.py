@@ -29,7 +29,7 @@ def fixed(value: float | None, decimals: int) -> str:
 
 def plus_minus(value: float | None, error: float | None) -> str:
     """``value ± error``, both to two significant digits of the error."""
-    if value is None or not error or not math.isfinite(error):
+    if value is None or not math.isfinite(value) or not error or not math.isfinite(error):
         return number(value)
     decimals = 1 - math.floor(math.log10(error))
     if not 0 <= decimals <= 6:

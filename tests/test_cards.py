@@ -50,11 +50,14 @@ OUTCOMES = {
     "Loo, doubtful": "Leave-one-out prediction: not to be relied on",
     "ChainStacking": "Stacking of 2 chains: the largest weight is 0.75",
     "PredictiveCheck": "Predictive check: ",
+    "PredictiveCheck, of a posterior not to be used": "Predictive check: not to be relied on",
     "SBCRanks": "ranks are uniform",
     "Sensitivity": "Prior sensitivity: ",
+    "Sensitivity, of a posterior not to be used": "Prior sensitivity: not to be relied on",
     "Evidence": "Log evidence: −12.30 ± 0.10 nats",
     "Evidence, refused": "Log evidence: refused",
     "PointPartition": "Point partition: 2 clusters",
+    "PointPartition, of a posterior not to be used": "Point partition: not to be relied on",
     "Telescope": "Number of components, by telescoping: converged",
     "Telescope, not converged": "Number of components, by telescoping: not converged",
     "Calibration": "VI: no interval for any of 10 data sets.",
@@ -96,6 +99,7 @@ def results():
     nobody = {name: np.full_like(v, NAN) for name, v in corrected.mean.items()}
     apart_whole = replace(c, nuts=other, verdict=verdict)
     cases = {Case(HOSTILE, 3, "full", "default"): c, Case(HOSTILE, 3, "full", "wide"): apart_whole}
+    caution = "NUTS did not converge: largest R-hat 3.2."
     partition = mx.PointPartition(np.array([0, 0, 1]), 0.2, "vi", 0.95, 0.4, np.array([0, 1, 1]))
     return {
         "EMFit": c.map,
@@ -123,11 +127,14 @@ def results():
         "Loo, doubtful": replace(loo, khat=np.full(len(loo.rows), 0.9)),
         "ChainStacking": mx.ChainStacking(np.array([0.75, 0.25]), (loo, loo)),
         "PredictiveCheck": c.check,
+        "PredictiveCheck, of a posterior not to be used": replace(c.check, caution=caution),
         "SBCRanks": mx.SBCRanks({"weight_min": np.arange(100), HOSTILE: np.arange(100)}, 99),
         "Sensitivity": c.sensitivity,
+        "Sensitivity, of a posterior not to be used": replace(c.sensitivity, caution=caution),
         "Evidence": mx.Evidence(-12.3, 0.1, ""),
         "Evidence, refused": mx.Evidence(NAN, NAN, "The posterior did not converge."),
         "PointPartition": partition,
+        "PointPartition, of a posterior not to be used": replace(partition, caution=caution),
         "Telescope": telescope,
         "Telescope, not converged": apart,
         "Calibration": fake.calibration(),

@@ -1,6 +1,6 @@
 """Partitions of the rows under a posterior: how often rows are together, a point partition, and a ball around it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
@@ -39,6 +39,7 @@ class PointPartition(Shown):
     level: float
     radius: float
     edge: Int[np.ndarray, " N"]
+    caution: str = ""  # where the draws are not to be used
 
     @property
     def num_clusters(self) -> int:
@@ -55,7 +56,8 @@ class PointPartition(Shown):
             f"{number(self.radius)} for {percent(self.level)} of it."
         )
         rows = [(f"cluster {i + 1}", int(size)) for i, size in enumerate(np.bincount(self.labels))]
-        return Card(f"Point partition: {self.num_clusters} clusters", [words], ("cluster", "rows"), rows)
+        found = "not to be relied on" if self.caution else f"{self.num_clusters} clusters"
+        return Card(f"Point partition: {found}", [self.caution, words], ("cluster", "rows"), rows)
 
 
 def similarity(posterior: Posterior, x: Real[ArrayLike, "N *D"]) -> Float[np.ndarray, "N N"]:
@@ -136,7 +138,7 @@ def point_partition(
     check_choice("loss", loss, DISTANCES)
     check_share("level", level)
     drawn = draw_partitions(posterior, x, key=key, num_partitions=num_partitions)
-    return search(drawn, similarity(posterior, x), loss, level)
+    return replace(search(drawn, similarity(posterior, x), loss, level), caution=posterior.caution)
 
 
 def search(drawn: Int[np.ndarray, "S N"], similar: Float[np.ndarray, "N N"], loss: str, level: float) -> PointPartition:

@@ -100,7 +100,8 @@ class PredictiveCheck(Shown):
         missed = sum(int((tail < _UNUSUAL).sum()) for tail in tails.values())
         low, high = ({name: np.quantile(v, q, axis=0) for name, v in self.simulated.items()} for q in (0.05, 0.95))
         columns = ("statistic", "data", "simulated, 5 %", "simulated, 95 %", "tail probability")
-        title = f"Predictive check: {f'{missed} statistics' if missed else 'nothing'} out of the model's reach"
+        found = f"{f'{missed} statistics' if missed else 'nothing'} out of the model's reach"
+        title = f"Predictive check: {'not to be relied on' if self.caution else found}"
         return Card(title, [self.reason], columns, list(by_entry(self.observed, low, high, tails)))
 
 

@@ -61,7 +61,8 @@ class Sensitivity(Shown):
 
     def card(self) -> Card:
         """How far the prior and the likelihood move every parameter."""
-        title = f"Prior sensitivity: the prior matters for {len(list(self._sensitive())) or 'no'} parameters"
+        found = f"the prior matters for {len(list(self._sensitive())) or 'no'} parameters"
+        title = f"Prior sensitivity: {'not to be relied on' if self.caution else found}"
         parts = self.prior, self.likelihood
         rows = [(one.name, *(float(part[one.key][one.entry]) for part in parts)) for one in self.free]
         return Card(title, [self.reason], ("parameter", "prior", "likelihood"), rows)

@@ -1,6 +1,5 @@
 """What the command line shows: a bar a stage while it works, tables and sentences when it is done."""
 
-import math
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+from mixtures._numbers import fixed, plus_minus
 
 type Fits = dict[str, tuple[EMFit, StandardErrors]]
 
@@ -117,12 +118,12 @@ def show_comparison(console: Console, result: "Comparison") -> None:
     rows = [
         (
             row.parameter,
-            _plus_minus(row.map, row.se),
-            _plus_minus(row.vi_mean, row.vi_sd) if approximated else "–",
-            _plus_minus(row.nuts_mean, row.nuts_sd) if sound and row.trusted else "–",
-            fixed_or_dash(row.z, 2) if sound and row.trusted else "–",
-            fixed_or_dash(row.rhat, 3),
-            fixed_or_dash(row.ess, 0),
+            plus_minus(row.map, row.se),
+            plus_minus(row.vi_mean, row.vi_sd) if approximated else "–",
+            plus_minus(row.nuts_mean, row.nuts_sd) if sound and row.trusted else "–",
+            fixed(row.z, 2) if sound and row.trusted else "–",
+            fixed(row.rhat, 3),
+            fixed(row.ess, 0),
         )
         for row in result.agreement
     ]
@@ -146,7 +147,7 @@ def show_fits(console: Console, model: "Mixture", data: "Data", fits: Fits) -> N
         (
             free.name,
             *(
-                _plus_minus(float(values[free.key][free.entry]), float(errors.values[free.key][free.entry]))
+                plus_minus(float(values[free.key][free.entry]), float(errors.values[free.key][free.entry]))
                 for values, (_, errors) in zip(estimates, fits.values(), strict=True)
             ),
         )
@@ -187,7 +188,7 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
 
 
 def _say_log_likelihood(fit: "EMFit") -> str:
-    return f"log-likelihood {fixed_or_dash(float(fit.log_likelihood), 3)}."
+    return f"log-likelihood {fixed(float(fit.log_likelihood), 3)}."
 
 
 def _print_item(console: Console, name: str, *sentences: str) -> None:
@@ -201,16 +202,3 @@ def print_wrapped(console: Console, text: str, start: str = "", bold: int = 0) -
     styled = Text("\n".join(lines))
     styled.stylize("bold", 0, bold)
     console.print(styled, soft_wrap=True)
-
-
-def _plus_minus(value: float, error: float) -> str:
-    from mixtures._numbers import plus_minus
-
-    return plus_minus(value if math.isfinite(value) else None, error if math.isfinite(error) else None)
-
-
-def fixed_or_dash(value: float, decimals: int) -> str:
-    """A number with a fixed number of decimals, or a dash where there is none."""
-    from mixtures._numbers import fixed
-
-    return fixed(value if math.isfinite(value) else None, decimals)

@@ -6,7 +6,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from mixtures.cli.display import fixed_or_dash, print_table, print_wrapped
+from mixtures._numbers import fixed
+from mixtures.cli.display import print_table, print_wrapped
 
 if TYPE_CHECKING:
     from mixtures.data import Data
@@ -92,8 +93,8 @@ def show_selection(console: Console, selection: "Selection") -> None:
             c.code,
             str(c.num_components),
             str(c.num_parameters),
-            fixed_or_dash(float(c.fit.log_likelihood), 3),
-            *(fixed_or_dash(getattr(c, name), 4 if name == "cv" else 2) for name in criteria),
+            fixed(float(c.fit.log_likelihood), 3),
+            *(fixed(getattr(c, name), 4 if name == "cv" else 2) for name in criteria),
             _remarks(c),
         )
         for c in shown

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 from rich.console import Console
 
-from mixtures.cli.display import fixed_or_dash, print_table, print_wrapped
+from mixtures._numbers import fixed
+from mixtures.cli.display import print_table, print_wrapped
 from mixtures.cli.prepare import read_rows
 from mixtures.cli.selecting import chosen_covariances
 
@@ -93,8 +94,8 @@ def show_sweep(console: Console, found: "Sweep") -> None:
             row.covariance,
             row.prior,
             row.verdict,
-            *(fixed_or_dash(v, 2) for v in (row.bic, row.elpd, row.elpd_gap, row.worst_z)),
-            fixed_or_dash(row.max_rhat, 3),
+            *(fixed(v, 2) for v in (row.bic, row.elpd, row.elpd_gap, row.worst_z)),
+            fixed(row.max_rhat, 3),
         )
         for row in found.rows
     ]

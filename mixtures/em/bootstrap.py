@@ -104,8 +104,10 @@ class Bootstrap(eqx.Module, Shown):
 
     def _over(self, draws: Array, summary):
         converged = np.asarray(self.status) == Status.CONVERGED
-        found = summary(np.asarray(draws))  # for its shape, which none converged would not have
-        return np.full_like(found, np.nan) if self.refused else summary(np.asarray(draws)[converged])
+        values = np.asarray(draws)
+        if self.refused:  # perhaps none converged: all are asked for the shape alone
+            return np.full_like(summary(values), np.nan)
+        return summary(values[converged])
 
 
 def bootstrap(

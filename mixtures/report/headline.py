@@ -53,7 +53,8 @@ def headline(value: dict) -> Headline:
 def three_numbers(value: dict) -> list[Figure]:
     """How far EM lies from the posterior, how wide it is, and how sure clusters are; or what stands in the way."""
     fits = value["fits"]
-    if fits["nuts"]["estimates"] is None or value["density"]["map"] is None:
+    no_map = value["density"]["map"] is None  # withheld where EM gave no estimate
+    if fits["nuts"]["estimates"] is None or no_map:
         return _obstacles(fits)
     return [_location(value), _width(value), _clusters(value)]
 
