@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from optax.assignment import hungarian_algorithm
 
 from mixtures._kernel import Rows
 from mixtures._trees import block_size
@@ -141,6 +140,8 @@ def _between_alike(model: Mixture, cost: Float[Array, "K K"]) -> Float[Array, "K
 
 def assign(cost: Float[Array, "K K"]) -> Int[Array, " K"]:
     """Column assigned to each row at the least total cost."""
+    from optax.assignment import hungarian_algorithm
+
     rows, columns = hungarian_algorithm(cost)
     return jnp.zeros(cost.shape[0], columns.dtype).at[rows].set(columns)
 

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
-from scipy import stats
 
 from mixtures._cards import Card, Shown
 from mixtures._checks import check_count
@@ -68,11 +67,13 @@ class SBCRanks(Shown):
         return Card(f"Simulation-based calibration: ranks are {outcome}", [self.reason], ("quantity", "p-value"), rows)
 
     def _p_value(self, ranks: Int[np.ndarray, " M"]) -> float:
+        from scipy.stats import chisquare
+
         bins = min(_BINS, self.num_draws + 1)
         edges = np.linspace(0, self.num_draws + 1, bins + 1).round()
         observed, _ = np.histogram(ranks, edges)
         expected = len(ranks) * np.diff(edges) / (self.num_draws + 1)
-        return float(stats.chisquare(observed, expected).pvalue)
+        return float(chisquare(observed, expected).pvalue)
 
 
 def simulation_based_calibration(

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
-import optax
 from jaxtyping import Array, Float, Key
 from numpyro.infer import SVI, Trace_ELBO
 from numpyro.optim import optax_to_numpyro
@@ -88,6 +87,8 @@ def optimise(
     out the noise of single steps (Dhaka et al. 2020, section 3). Whether it still moves is seen from the averages over
     the two halves of that fifth, on all rows and with the same random numbers.
     """
+    import optax
+
     num_steps = len(steps.keys)
     schedule = optax.cosine_decay_schedule(guide.learning_rate, int(0.7 * num_steps), alpha=0.01)
     svi = SVI(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, logit, ndtri
-from scipy.stats import wasserstein_distance
 
 from mixtures.bayes.diagnostics import MAX_RHAT
 from mixtures.bayes.nuts import NUTSInfo
@@ -66,6 +65,8 @@ def agreement(
     columns: Sequence[str],
 ) -> tuple[AgreementRow, ...]:
     """One row for every free parameter, in the family's order."""
+    from scipy.stats import wasserstein_distance
+
     estimates = {name: np.asarray(v, float) for name, v in model.family.estimates(fit.params).items()}
     draws = [model.family.estimates(posterior.params) for posterior in (vi, nuts)]
     vi_draws, nuts_draws = ({name: np.asarray(v, float) for name, v in d.items()} for d in draws)

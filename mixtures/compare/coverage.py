@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import stats
 
 from mixtures._cards import Card, Shown
 from mixtures._numbers import percent
@@ -124,7 +123,9 @@ class Calibration(Shown):
         )
 
     def _is_off(self, row: CalibrationRow) -> bool:
-        test = stats.binomtest(round(row.coverage * row.intervals), row.intervals, self.level)
+        from scipy.stats import binomtest
+
+        test = binomtest(round(row.coverage * row.intervals), row.intervals, self.level)
         return bool(test.pvalue < _SURPRISING)
 
 

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.stats import chi2
 
 from mixtures._kernel import Rows
 from mixtures.coordinates import Coordinates
@@ -33,6 +32,8 @@ class Location:
     @property
     def beyond(self) -> float:
         """P(χ² > distance²) with as many degrees of freedom as coordinates."""
+        from scipy.stats import chi2
+
         return float(chi2.sf(self.map**2, self.dimension))
 
 

@@ -13,7 +13,17 @@ from rich.table import Table
 
 jax.config.update("jax_enable_x64", True)
 
-from tests.benchmarks import bayes, bootstrap, em_iteration, em_peers, em_rows, em_starts, kernel_forms, nuts  # noqa: E402  (after the precision is set)
+from tests.benchmarks import (  # noqa: E402  (after the precision is set)
+    bayes,
+    bootstrap,
+    em_iteration,
+    em_peers,
+    em_rows,
+    em_starts,
+    import_time,
+    kernel_forms,
+    nuts,
+)
 
 REPORT = Path(__file__).parents[2] / "reports" / "benchmarks" / "README.md"
 HEADER = ("work", "ours", "peer", "peer's", "ratio")
@@ -21,7 +31,7 @@ HEADER = ("work", "ours", "peer", "peer's", "ratio")
 
 def measure():
     """Yield the rows of the table, as text."""
-    for part in (em_iteration, em_rows, kernel_forms, em_starts, em_peers, bootstrap, nuts, bayes):
+    for part in (em_iteration, em_rows, kernel_forms, em_starts, em_peers, bootstrap, nuts, bayes, import_time):
         for work, ours, peer, theirs, unit in part.run():
             ratio = ours / theirs if unit == "ESS/s" else theirs / ours
             yield work, f"{ours:,.3g} {unit}", peer, f"{theirs:,.3g} {unit}", f"{ratio:.1f}×"
