@@ -1,6 +1,7 @@
 """Reading CSV, TSV, Parquet and .npy files into a table, with a clear sentence where that cannot be done."""
 
 import csv
+import difflib
 import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -35,7 +36,8 @@ def read_table(path: Path) -> Table:
         If there is no such file, or it is of another kind, damaged or empty.
     """
     if not path.exists():
-        raise DataError(f"There is no file {path}; check the path.")
+        near = _near(path)
+        raise DataError(f"There is no file {path}; {f'did you mean {near}?' if near else 'check the path.'}")
     if path.is_dir():
         raise DataError(f"{path} is a folder; give one CSV, TSV, Parquet or .npy file.")
     ending = path.suffix.lower()
@@ -69,6 +71,14 @@ def say_rows_from_zero(rows: Sequence[int]) -> str:
 def default_names(num_columns: int) -> list[str]:
     """Names of columns that have none: x, or x1, x2, …."""
     return ["x"] if num_columns == 1 else [f"x{d + 1}" for d in range(num_columns)]
+
+
+def _near(path: Path) -> Path | None:
+    """A file beside it whose name is nearly the same."""
+    if not path.parent.is_dir():
+        return None
+    names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    return next((path.parent / name for name in difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)), None)
 
 
 def _read_text(path: Path, separator: str) -> Table:

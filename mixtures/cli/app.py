@@ -12,8 +12,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from mixtures.cli import options, sweeping
-from mixtures.cli.calibrating import check_level, check_methods
+from mixtures.cli import options
+from mixtures.cli.calibrating import calibrate
+from mixtures.cli.doctor import doctor
 from mixtures.cli.epilogs import (
     CALIBRATE_EXAMPLES,
     COMPARE_EXAMPLES,
@@ -23,15 +24,29 @@ from mixtures.cli.epilogs import (
     SWEEP_EXAMPLES,
 )
 from mixtures.cli.prepare import prepare, read_rows
-from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes, unfinished_run
-from mixtures.cli.selecting import check_covariances, check_criterion, chosen_covariances, parse_components
-
-_QUICK = {"num_starts": 16, "num_warmup": 500, "num_samples": 1000}
+from mixtures.cli.runtime import (
+    BAD_INPUT,
+    FAILED,
+    NOT_COMPARABLE,
+    check_unfinished,
+    exit_codes,
+    unfinished_run,
+)
+from mixtures.cli.screen import Screen
+from mixtures.cli.selecting import (
+    CRITERIA,
+    check_covariances,
+    check_criterion,
+    check_folds,
+    chosen_covariances,
+    complete_covariances,
+    parse_components,
+)
+from mixtures.cli.sweeping import sweep
 
 app = typer.Typer(
     help="Fit one finite mixture by EM, variational inference and NUTS, and learn how far to trust the fit.",
     epilog=EXIT_CODES,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -57,6 +72,7 @@ def _root(
 
 @app.command(short_help="Fit by EM, variational inference and NUTS, and compare.", epilog=COMPARE_EXAMPLES + EXIT_CODES)
 def compare(
+    context: typer.Context,
     source: options.Source,
     components: options.Components = 2,
     columns: options.Columns = None,
@@ -69,9 +85,7 @@ def compare(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Folder of the report (out/ and DATA's name if not given)."),
     ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer starts and draws: for a look, not for a result.")
-    ] = False,
+    quick: options.Quick = False,
     starts: options.Starts = None,
     guide: Annotated[options.Guide, typer.Option(help="Guide of variational inference.")] = options.Guide.full_rank,
     chains: Annotated[int | None, typer.Option(min=1, metavar="C", help="NUTS chains (4 if not given).")] = None,
@@ -91,9 +105,10 @@ def compare(
         ),
     ] = 0,
     drop_missing: options.DropMissing = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the same command where it was cut off, instead of anew.")
-    ] = False,
+    resume: options.Resume = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Fit one mixture by EM (maximum likelihood and MAP), variational inference and NUTS, and compare the fits.
 
@@ -102,10 +117,14 @@ def compare(
     """
     begin = time.perf_counter()
     given = {"num_starts": starts, "num_warmup": warmup, "num_samples": samples, "num_chains": chains}
-    settings: dict = (_QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
+    settings: dict = (options.QUICK if quick else {}) | {
+        name: value for name, value in given.items() if value is not None
+    }
     folder = out or Path("out") / Path(source).stem
     unfinished = Path(f"{folder}.unfinished")
-    with exit_codes(unfinished):
+    with exit_codes(unfinished, context.obj):
+        screen = Screen(as_json, quiet, verbose)
+        check_unfinished(unfinished, resume)
         data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, folder)
         import jax
 
@@ -113,67 +132,20 @@ def compare(
         from mixtures.compare import compare as run
         from mixtures.report import save
 
-        console = display.make_console()
-        display.show_setting(console, data, model)
-        if quick:
-            console.print("Quick look: few starts and draws, so these numbers are not for a publication.\n")
-        with display.Stages() as stages, unfinished_run(unfinished, resume):
-            settings |= {"checkpoint": unfinished, "guide": guide.value, "on_stage": stages}
-            settings |= {"num_simulations": simulations}
-            result = run(model, data, key=jax.random.key(seed), **settings)
+        display.show_setting(screen.words, data, model)
+        display.show_quick(screen.words, quick)
+        settings |= {"guide": guide.value, "num_simulations": simulations}
+        screen.show_settings(seed=seed, **settings)
+        with screen.stages() as stages, unfinished_run(unfinished):
+            result = run(model, data, key=jax.random.key(seed), checkpoint=unfinished, on_stage=stages, **settings)
             stages("report")
             written = save(result, folder)
-        display.show_comparison(console, result)
-        display.show_written(console, written, time.perf_counter() - begin)
+        display.show_comparison(screen, result)
+        display.show_written(screen.words, written, time.perf_counter() - begin)
+        screen.show_json(written / "report.json")
         if not result.map.status.is_estimate:
             raise typer.Exit(FAILED)
         raise typer.Exit(NOT_COMPARABLE if result.verdict.level == "not comparable" else 0)
-
-
-@app.command(short_help="Compare many models, priors and data sets at once.", epilog=SWEEP_EXAMPLES + EXIT_CODES)
-def sweep(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="DATA…", help="CSV, TSV, Parquet or .npy files.", show_default=False)
-    ],
-    components: Annotated[
-        str, typer.Option("--components", "-k", metavar="A:B", help="Numbers of components: 1:4, 2,3 or 2.")
-    ] = "1:3",
-    columns: options.Columns = None,
-    covariance: Annotated[
-        str,
-        typer.Option(metavar="A,B,…", callback=check_covariances, help="Covariance models, separated by commas."),
-    ] = "full",
-    noise: options.Noise = False,
-    prior: Annotated[
-        list[str],
-        typer.Option(metavar="TEXT", help="As for compare; give the option once for each prior."),
-    ] = ["default"],  # noqa: B006  (Typer reads it, nothing writes to it)
-    seed: options.Seed = 0,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the report.")] = Path("out/sweep"),
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer starts and draws: for a look, not for a result.")
-    ] = False,
-    drop_missing: options.DropMissing = False,
-) -> None:
-    """Compare EM, VI and NUTS for every data set, number of components, covariance model and prior.
-
-    Prints a line for each case and what they come to; writes a page (sweep.html) with small multiples, its numbers
-    (sweep.json, sweep.csv), and the page, numbers and draws of every case.
-    """
-    begin = time.perf_counter()
-    with exit_codes():
-        asked = sweeping.Asked(sources, parse_components(components), columns, covariance, noise, prior, drop_missing)
-        data, made = sweeping.prepare(asked, out)
-        from mixtures.cli import display
-
-        console = display.make_console()
-        with display.Stages() as stages:
-            found = sweeping.run(asked, data, made, seed, stages, _QUICK if quick else {})
-            stages("report")
-            written = found.save(out)
-        sweeping.show_sweep(console, found)
-        display.show_written(console, written, time.perf_counter() - begin)
-        raise typer.Exit(0 if any(one.map.status.is_estimate for one in found.comparisons.values()) else FAILED)
 
 
 @app.command(short_help="Draw a report again, without fitting.", epilog=EXIT_CODES)
@@ -210,30 +182,36 @@ def fit(
     ] = None,
     starts: options.Starts = None,
     drop_missing: options.DropMissing = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Fit one mixture by EM alone: maximum likelihood and MAP, with standard errors, in seconds."""
     begin = time.perf_counter()
     with exit_codes():
+        screen = Screen(as_json, quiet, verbose)
         data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, out)
         import jax
 
         from mixtures.cli import display
-        from mixtures.cli.fit_json import save_fits
+        from mixtures.cli.fit_json import fits_text, save_fits
         from mixtures.em.fit import fit_em
         from mixtures.em.uncertainty import standard_errors
 
-        console, fits = display.make_console(), {}
-        display.show_setting(console, data, model)
+        display.show_setting(screen.words, data, model)
         x, keys = jax.numpy.asarray(data.values), jax.random.split(jax.random.key(seed))
-        num_starts = starts or 64
-        with display.Stages() as stages:
+        fits, num_starts = {}, starts or 64
+        screen.show_settings(seed=seed, num_starts=num_starts)
+        with screen.stages() as stages:
             for key, objective, name in zip(keys, ("ml", "map"), ("maximum likelihood", "MAP"), strict=True):
                 on_progress = stages(f"EM, {name}")
                 found = fit_em(model, x, key=key, objective=objective, num_starts=num_starts, on_progress=on_progress)
                 fits[objective] = found, standard_errors(model, found, x)
-        display.show_fits(console, model, data, fits)
-        written = None if out is None else save_fits(out, model, data, fits, {"seed": seed, "num_starts": num_starts})
-        display.show_written(console, written, time.perf_counter() - begin)
+        display.show_fits(screen, model, data, fits)
+        text = fits_text(model, data, fits, {"seed": seed, "num_starts": num_starts})
+        written = None if out is None else save_fits(out, text)
+        display.show_written(screen.words, written, time.perf_counter() - begin)
+        screen.print_json(text)
         raise typer.Exit(0 if any(found.status.is_estimate for found, _ in fits.values()) else FAILED)
 
 
@@ -251,6 +229,7 @@ def select(
         typer.Option(
             metavar="A,B,…",
             callback=check_covariances,
+            autocompletion=complete_covariances,
             help="Covariance models, separated by commas; 'all' for all fourteen, 'default' for the six without shared "
             "shapes or orientations. With one feature: tied (E) and full (V).",
         ),
@@ -259,7 +238,10 @@ def select(
     criterion: Annotated[
         str,
         typer.Option(
-            metavar="NAME", callback=check_criterion, help="bic, aic, aicc, sabic, icl, or cv (cross-validation)."
+            metavar="NAME",
+            callback=check_criterion,
+            autocompletion=options.completing(*CRITERIA),
+            help="bic, aic, aicc, sabic, icl, or cv (cross-validation).",
         ),
     ] = "bic",
     seed: options.Seed = 0,
@@ -271,6 +253,9 @@ def select(
     ] = None,
     starts: options.Starts = None,
     drop_missing: options.DropMissing = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Fit every number of components under every covariance model by maximum likelihood, and compare them.
 
@@ -280,8 +265,10 @@ def select(
     begin = time.perf_counter()
     folder = out or Path("out") / f"{Path(source).stem}-select"
     with exit_codes():
+        screen = Screen(as_json, quiet, verbose)
         counts = parse_components(components)
         data = read_rows(source, columns, drop_missing, max(counts), folder)
+        check_folds(data, criterion)
         import jax
 
         from mixtures.cli import display, selecting
@@ -289,87 +276,26 @@ def select(
         from mixtures.report.selection import save_selection
 
         names = chosen_covariances(covariance, data.values.shape[1])
-        console = display.make_console()
-        selecting.show_task(console, data, names, counts, noise)
+        selecting.show_task(screen.words, data, names, counts, noise)
         asked = {"num_components": counts, "covariances": names, "criterion": criterion, "noise": noise}
         asked["num_starts"] = starts or 64
-        with display.Stages() as stages:
+        screen.show_settings(seed=seed, **asked)
+        with screen.stages() as stages:
             on_progress = stages("EM")
             found = run(data.values, key=jax.random.key(seed), on_progress=on_progress, **asked)
             stages("report")
             written = save_selection(folder, data, found, asked | {"seed": seed})
-        selecting.show_selection(console, found)
-        display.show_written(console, written, time.perf_counter() - begin)
+        selecting.show_selection(screen, found)
+        display.show_written(screen.words, written, time.perf_counter() - begin)
+        screen.show_json(written / "select.json")
         raise typer.Exit(0 if found.ranked else FAILED)
 
 
-@app.command(short_help="Measure what intervals cover at this sample size.", epilog=CALIBRATE_EXAMPLES + EXIT_CODES)
-def calibrate(
-    source: options.Source,
-    components: options.Components = 2,
-    columns: options.Columns = None,
-    covariance: options.Covariance = "full",
-    noise: options.Noise = False,
-    prior: options.Prior = "default",
-    truth: Annotated[
-        options.Truth,
-        typer.Option("--from", help="Simulate from the MAP fit to DATA, or from parameters drawn from the prior."),
-    ] = options.Truth.fit,
-    rows: Annotated[
-        int | None, typer.Option(min=2, metavar="N", help="Rows of each data set (as many as DATA if not given).")
-    ] = None,
-    simulations: Annotated[int, typer.Option(min=1, metavar="M", help="Data sets to simulate.")] = 500,
-    level: Annotated[
-        float, typer.Option(metavar="L", callback=check_level, help="What the intervals are called.")
-    ] = 0.9,
-    methods: Annotated[
-        str,
-        typer.Option(
-            metavar="A;B;…", callback=check_methods, help="Methods, separated by semicolons; all of them if not given."
-        ),
-    ] = "all",
-    seed: options.Seed = 0,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out", "-o", metavar="DIR", help="Folder of the report (out/, DATA's name and -calibration if not given)."
-        ),
-    ] = None,
-    drop_missing: options.DropMissing = False,
-) -> None:
-    """Simulate data sets like DATA, fit each by EM, variational inference and NUTS, and see what their intervals cover.
-
-    Prints a sentence for each method; writes a page (calibration.html) and its numbers (calibration.json and .csv).
-    Takes about half a second for each data set of a few hundred rows.
-    """
-    begin = time.perf_counter()
-    folder = out or Path("out") / f"{Path(source).stem}-calibration"
-    with exit_codes():
-        data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, folder)
-        import jax
-
-        from mixtures.cli import calibrating, display
-        from mixtures.report.calibration import save_calibration
-
-        console = display.make_console()
-        display.show_setting(console, data, model)
-        with display.Stages() as stages:
-            run = calibrating.run(
-                data,
-                model,
-                jax.random.key(seed),
-                on_stage=stages,
-                from_prior=truth is options.Truth.prior,
-                num_rows=rows or len(data.values),
-                num_simulations=simulations,
-                level=level,
-                methods=calibrating.chosen_methods(methods),
-            )
-            stages("report")
-            written = save_calibration(folder, run)
-        calibrating.show_calibration(console, run.calibration)
-        display.show_written(console, written, time.perf_counter() - begin)
-        raise typer.Exit(0)
+app.command(short_help="Compare many models, priors and data sets at once.", epilog=SWEEP_EXAMPLES + EXIT_CODES)(sweep)
+app.command(short_help="Measure what intervals cover at this sample size.", epilog=CALIBRATE_EXAMPLES + EXIT_CODES)(
+    calibrate
+)
+app.command(short_help="Look at what the results depend on, and whether it works.", epilog=EXIT_CODES)(doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -377,8 +303,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± is no reason to fail after a long fit
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, standalone_mode=False, obj=arguments)
     except Exception as error:
         say = getattr(error, "format_message", None)  # usage errors have it, wherever Typer's version defines them
         if say is None:

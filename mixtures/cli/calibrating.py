@@ -1,17 +1,19 @@
-"""What `mixtures calibrate` needs besides its command: reading its options, running it, and showing what was found."""
+"""`mixtures calibrate`: its options, its run, and what it shows."""
 
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from mixtures.cli.display import print_wrapped
+from mixtures.cli import display, options
+from mixtures.cli.prepare import prepare
+from mixtures.cli.runtime import exit_codes
+from mixtures.cli.screen import Screen
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Key
 
-    from mixtures.cli.display import Stages
-    from mixtures.compare.coverage import Calibration
     from mixtures.data import Data
     from mixtures.model import Mixture
     from mixtures.report.calibration import CalibrationRun
@@ -40,8 +42,85 @@ def chosen_methods(text: str) -> tuple[str, ...]:
     return _METHODS if text == "all" else tuple(name.strip() for name in text.split(";"))
 
 
+def calibrate(
+    source: options.Source,
+    components: options.Components = 2,
+    columns: options.Columns = None,
+    covariance: options.Covariance = "full",
+    noise: options.Noise = False,
+    prior: options.Prior = "default",
+    truth: Annotated[
+        options.Truth,
+        typer.Option("--from", help="Simulate from the MAP fit to DATA, or from parameters drawn from the prior."),
+    ] = options.Truth.fit,
+    rows: Annotated[
+        int | None, typer.Option(min=2, metavar="N", help="Rows of each data set (as many as DATA if not given).")
+    ] = None,
+    simulations: Annotated[int, typer.Option(min=1, metavar="M", help="Data sets to simulate.")] = 500,
+    level: Annotated[
+        float, typer.Option(metavar="L", callback=check_level, help="What the intervals are called.")
+    ] = 0.9,
+    methods: Annotated[
+        str,
+        typer.Option(
+            metavar="A;B;…",
+            callback=check_methods,
+            autocompletion=options.completing("all", *_METHODS),
+            help="Methods, separated by semicolons; all of them if not given.",
+        ),
+    ] = "all",
+    seed: options.Seed = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Folder of the report (out/, DATA's name and -calibration if not given)."
+        ),
+    ] = None,
+    drop_missing: options.DropMissing = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Simulate data sets like DATA, fit each by EM, variational inference and NUTS, and see what their intervals cover.
+
+    Prints a sentence for each method; writes a page (calibration.html) and its numbers (calibration.json and .csv).
+    Takes about half a second for each data set of a few hundred rows.
+    """
+    begin = time.perf_counter()
+    folder = out or Path("out") / f"{Path(source).stem}-calibration"
+    with exit_codes():
+        screen = Screen(as_json, quiet, verbose)
+        data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, folder)
+        import jax
+
+        from mixtures.report.calibration import save_calibration
+
+        display.show_setting(screen.words, data, model)
+        chosen = chosen_methods(methods)
+        screen.show_settings(seed=seed, num_simulations=simulations, methods="; ".join(chosen))
+        with screen.stages() as stages:
+            found = run(
+                data,
+                model,
+                jax.random.key(seed),
+                on_stage=stages,
+                from_prior=truth is options.Truth.prior,
+                num_rows=rows or len(data.values),
+                num_simulations=simulations,
+                level=level,
+                methods=chosen,
+            )
+            stages("report")
+            written = save_calibration(folder, found)
+        for sentence in found.calibration.sentences:
+            display.print_wrapped(screen.conclusions, sentence, " • ")
+        display.show_written(screen.words, written, time.perf_counter() - begin)
+        screen.show_json(written / "calibration.json")
+        raise typer.Exit(0)
+
+
 def run(
-    data: "Data", model: "Mixture", key: "Key[Array, '']", on_stage: "Stages", from_prior: bool, **settings
+    data: "Data", model: "Mixture", key: "Key[Array, '']", on_stage: display.Stages, from_prior: bool, **settings
 ) -> "CalibrationRun":
     """Fit the data by MAP, and calibrate."""
     import jax
@@ -68,9 +147,3 @@ def run(
     )
     told = {"from": "prior" if from_prior else "fit", "key": jax.random.key_data(key).tolist()}
     return CalibrationRun(data, model, fit, found, told | settings | {"methods": list(settings["methods"])})
-
-
-def show_calibration(console: Console, found: "Calibration") -> None:
-    """Print a sentence for each method."""
-    for sentence in found.sentences:
-        print_wrapped(console, sentence, " • ")

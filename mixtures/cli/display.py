@@ -1,7 +1,7 @@
 """What the command line shows: a bar a stage while it works, tables and sentences when it is done."""
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mixtures._numbers import fixed, plus_minus
+from mixtures.cli.clock import Clock
 
 type Fits = dict[str, tuple[EMFit, StandardErrors]]
 
 if TYPE_CHECKING:
+    from mixtures.cli.screen import Screen
     from mixtures.compare import Comparison
     from mixtures.data import Data
     from mixtures.em.fit import EMFit
@@ -46,22 +48,24 @@ _OBJECTIVES = {"ml": "Maximum likelihood", "map": "MAP"}
 _STYLES = {"agree": "bold green", "disagree": "bold red"}
 
 
-def make_console(stderr: bool = False) -> Console:
+def make_console(stderr: bool = False, quiet: bool = False) -> Console:
     """A console as wide as its terminal; away from a terminal, wide enough not to break tables."""
-    console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=_TABLE_WIDTH)
+    console = Console(stderr=stderr, highlight=False, quiet=quiet)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, quiet=quiet, width=_TABLE_WIDTH)
 
 
 class Stages:
     """Announces stages on standard error: bars on a terminal, one line a stage anywhere else.
 
     Called with a stage's name as it begins, it ends the stage before and returns the new one's progress callback.
-    `brief` stages leave nothing behind: their bars vanish, and away from a terminal they are not announced.
+    `brief` stages leave nothing behind: their bars vanish, and away from a terminal they are not announced. `quiet`
+    ones are not shown at all; of `timed` ones it is said how long they took, and how much of that was compiling.
     """
 
-    def __init__(self, brief: bool = False) -> None:
+    def __init__(self, brief: bool = False, quiet: bool = False, timed: bool = False) -> None:
         self._console = make_console(stderr=True)
-        self._by_line = not (brief or self._console.is_terminal)
+        self._by_line = not (brief or quiet or self._console.is_terminal)
+        self._clock = Clock() if timed else None
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -69,8 +73,9 @@ class Stages:
             console=self._console,
             transient=brief,
             redirect_stdout=False,  # standard output may go to a file
-            disable=not self._console.is_terminal,
+            disable=quiet or not self._console.is_terminal,
         )
+        self._stage = ""
         self._task: TaskID | None = None
 
     def __enter__(self) -> "Stages":
@@ -84,6 +89,7 @@ class Stages:
     def __call__(self, stage: str) -> Callable[[int, int], None]:
         """Begin a stage."""
         self._finish_stage()
+        self._stage = stage
         if self._by_line:
             self._console.print(f"{stage} …")
         task = self._task = self._progress.add_task(stage, total=None)
@@ -94,6 +100,8 @@ class Stages:
             self._progress.update(self._task, total=1, completed=1)
             self._progress.stop_task(self._task)
             self._task = None
+            if self._clock is not None:
+                self._console.print(Text(f"{self._stage}: {self._clock.lap()}.", style="dim"))
 
 
 def show_setting(console: Console, data: "Data", model: "Mixture") -> None:
@@ -111,8 +119,15 @@ def show_setting(console: Console, data: "Data", model: "Mixture") -> None:
         console.print(Text(held))
 
 
-def show_comparison(console: Console, result: "Comparison") -> None:
+def show_quick(console: Console, quick: bool) -> None:
+    """Warn of a run with few starts and draws."""
+    if quick:
+        console.print("Quick look: few starts and draws, so these numbers are not for a publication.\n")
+
+
+def show_comparison(screen: "Screen", result: "Comparison") -> None:
     """Print every parameter under all engines, then the fits in words, then the verdict with its reasons."""
+    console = screen.words
     sound, approximated = result.nuts.status.is_estimate, result.vi.status.is_estimate
     columns = ("Parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "z", "R-hat", "ESS")
     rows = [
@@ -135,12 +150,13 @@ def show_comparison(console: Console, result: "Comparison") -> None:
     _print_item(console, "VI", result.vi.reason)
     _print_item(console, "NUTS", result.nuts.reason)
     style = _STYLES.get(result.verdict.level, "bold yellow")
-    console.print(Text.assemble("\nVerdict: ", (result.verdict.level, style)))
+    console.print()
+    screen.conclusions.print(Text.assemble("Verdict: ", (result.verdict.level, style)))
     for reason in result.verdict.reasons:
         print_wrapped(console, reason, " • ")
 
 
-def show_fits(console: Console, model: "Mixture", data: "Data", fits: Fits) -> None:
+def show_fits(screen: "Screen", model: "Mixture", data: "Data", fits: Fits) -> None:
     """Print every parameter under maximum likelihood and MAP, then both fits in words."""
     estimates = [model.family.estimates(fit.params) for fit, _ in fits.values()]
     rows = [
@@ -153,10 +169,10 @@ def show_fits(console: Console, model: "Mixture", data: "Data", fits: Fits) -> N
         )
         for free in model.free_estimates(data.columns)
     ]
-    print_table(console, ("Parameter", *(f"{_OBJECTIVES[name]} ± SE" for name in fits)), rows)
+    print_table(screen.words, ("Parameter", *(f"{_OBJECTIVES[name]} ± SE" for name in fits)), rows)
     for name, (fit, errors) in fits.items():
         refused = f"No standard errors: {errors.reason}" if errors.refused else ""
-        _print_item(console, _OBJECTIVES[name], _say_log_likelihood(fit), fit.reason, refused)
+        _print_item(screen.conclusions, _OBJECTIVES[name], _say_log_likelihood(fit), fit.reason, refused)
 
 
 def show_written(console: Console, folder: Path | None, seconds: float) -> None:
@@ -184,6 +200,15 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
     console.print(table)
     if len(rows) > _MOST_ROWS:
         console.print(f"… and {len(rows) - _MOST_ROWS} more parameters, which the written files have.")
+    console.print()
+
+
+def print_pairs(console: Console, title: str, pairs: Mapping[str, object]) -> None:
+    """Print names and values under a title."""
+    console.print(Text(title, style="bold"))
+    for name, value in pairs.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        console.print(Text(f"  {name:<20} {shown}"))
     console.print()
 
 

@@ -8,8 +8,9 @@ Exit codes:
        sentence says why, and nothing is written
   3    compare only: the report is written, but its verdict is
        "not comparable", so conclude nothing from it
-  130  interrupted; nothing half-written is left behind, and compare
-       can be continued with --resume once NUTS has begun
+  130  interrupted; nothing half-written is left behind, and compare and
+       sweep can be continued with --resume once NUTS has begun
+  With --json these are the same, and errors are sentences on standard error.
 """
 
 COMPARE_EXAMPLES = """\b

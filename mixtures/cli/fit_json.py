@@ -10,8 +10,8 @@ from mixtures.report.folder import replace_folder
 from mixtures.report.plain import plain, to_json
 
 
-def save_fits(folder: Path, model: Mixture, data: Data, fits: Fits, settings: dict) -> Path:
-    """Write fit.json: what report.json says of the data, the model and both EM fits."""
+def fits_text(model: Mixture, data: Data, fits: Fits, settings: dict) -> str:
+    """What report.json says of the data, the model and both EM fits."""
     content = {
         "schema": SCHEMA,
         "data": data_content(data),
@@ -20,5 +20,9 @@ def save_fits(folder: Path, model: Mixture, data: Data, fits: Fits, settings: di
         "settings": settings,
         "run": run_content(fits["map"][0]),
     }
-    text = to_json(plain(content)) + "\n"
+    return to_json(plain(content)) + "\n"
+
+
+def save_fits(folder: Path, text: str) -> Path:
+    """Write fit.json, alone in a folder."""
     return replace_folder(folder, lambda place: (place / "fit.json").write_text(text, encoding="utf-8"))

@@ -52,7 +52,9 @@ def parse_prior(text: str) -> dict[str, Call]:
             case _:
                 raise PriorError(f"The prior has {ast.unparse(statement)!r}; write it like {EXAMPLE!r}.")
         if site not in SITES:
-            raise PriorError(f"The prior is on {site!r}, which is no parameter; choose from {', '.join(SITES)}.")
+            near = difflib.get_close_matches(site, SITES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(SITES)}."
+            raise PriorError(f"The prior is on {site!r}, which is no parameter; {hint}")
         if site in calls:
             raise PriorError(f"The prior names {site} twice; give each parameter one distribution.")
         if any(keyword.arg is None for keyword in call.keywords):

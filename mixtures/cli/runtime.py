@@ -2,13 +2,15 @@
 
 import atexit
 import gc
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
@@ -17,11 +19,11 @@ FAILED, BAD_INPUT, NOT_COMPARABLE, INTERRUPTED = 1, 2, 3, 130
 
 
 @contextmanager
-def exit_codes(unfinished: Path | None = None) -> Iterator[None]:
+def exit_codes(unfinished: Path | None = None, arguments: Sequence[str] = ()) -> Iterator[None]:
     """Turn whatever goes wrong inside into a sentence on standard error and an exit code.
 
-    Bad data, folders and priors are one sentence and 2; an interruption 130, with a word about the `unfinished` file
-    that the work can be continued from; anything else is a failure of this program, 1, shown in full for a report.
+    Bad data, folders and priors are one sentence and 2; an interruption 130, with what is kept in `unfinished` and how
+    the command with these `arguments` goes on from it; anything else is a failure of this program, 1, shown in full.
     """
     try:
         with _terminable():
@@ -29,11 +31,7 @@ def exit_codes(unfinished: Path | None = None) -> Iterator[None]:
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise
     except KeyboardInterrupt:
-        kept = unfinished is not None and unfinished.exists()
-        left = (
-            f"its state is in {unfinished}; add --resume to continue" if kept else "nothing half-written is left behind"
-        )
-        typer.echo(f"Stopped; {left}.", err=True)
+        typer.echo(_say_stopped(unfinished, arguments), err=True)
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         if isinstance(error, _bad_input()):
@@ -44,19 +42,50 @@ def exit_codes(unfinished: Path | None = None) -> Iterator[None]:
         raise typer.Exit(FAILED) from None
 
 
-@contextmanager
-def unfinished_run(file: Path, resume: bool) -> Iterator[None]:
-    """Make room for the file that keeps a run's state, which is gone once the run has ended well.
+def _say_stopped(unfinished: Path | None, arguments: Sequence[str]) -> str:
+    if unfinished is None or not unfinished.exists() or (unfinished.is_dir() and not any(unfinished.iterdir())):
+        return "Stopped; nothing is kept of this run, and nothing half-written is left behind."
+    again = shlex.join(["mixtures", *(word for word in arguments if word != "--resume"), "--resume"])
+    return f"Stopped; what NUTS has done is kept in {unfinished}. Go on with: {again}"
 
-    A file of an earlier run is kept only to be resumed. Folders made for it stay only as long as it does.
+
+def check_unfinished(place: Path, resume: bool) -> None:
+    """Refuse to begin anew over the state of a run that was cut off; say so where there is none to continue.
+
+    Raises
+    ------
+    FolderError
+        If there is such a state, and it is not to be continued.
+    """
+    from mixtures.report.folder import FolderError
+
+    if place.exists() and not resume:
+        raise FolderError(
+            f"{place} is the state of a run that was cut off; add --resume to continue it, or delete it to begin anew."
+        )
+    if resume and not place.exists():
+        typer.echo(f"There is no {place} to continue, so the run begins anew.", err=True)
+
+
+@contextmanager
+def unfinished_run(place: Path) -> Iterator[None]:
+    """Make room for the file or folder that keeps a run's state, which is gone once the run has ended well.
+
+    Folders made for it stay only as long as it does.
     """
     from mixtures.report.folder import parents_of
 
-    if not resume:
-        file.unlink(missing_ok=True)
-    with parents_of(file):
-        yield
-    file.unlink(missing_ok=True)
+    with parents_of(place):
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):  # a file, or a folder that holds something by now
+                place.rmdir()
+            raise
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink(missing_ok=True)
 
 
 def _bad_input() -> tuple[type[Exception], ...]:
@@ -87,19 +116,49 @@ def prepare_jax() -> None:
 
     atexit.register(gc.freeze)  # else Python sweeps through all that JAX has traced before it ends, for a second
     jax.config.update("jax_enable_x64", True)
-    if jax.config.jax_compilation_cache_dir is None and (folder := _cache_folder()) is not None:
+    if jax.config.jax_compilation_cache_dir is None and (folder := _writable_cache()) is not None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-def _cache_folder() -> Path | None:
+def say_jax() -> str:
+    """What JAX runs on, at which precision, and where it keeps compiled programs."""
+    import jax
+
+    from mixtures._version import __version__
+
+    bits = 64 if jax.config.jax_enable_x64 else 32
+    cache = jax.config.jax_compilation_cache_dir
+    kept = "are not kept" if cache is None else f"are kept in {cache}"
+    devices = ", ".join(str(device) for device in jax.devices())
+    return f"mixtures {__version__}, JAX {jax.__version__} on {devices}, float{bits}; compiled programs {kept}."
+
+
+def cache_folder() -> Path:
+    """Where the command line keeps compiled programs, if it can and nothing else is configured."""
     import platformdirs
 
-    folder = Path(platformdirs.user_cache_dir("mixtures", appauthor=False)) / "compiled"
+    return Path(platformdirs.user_cache_dir("mixtures", appauthor=False)) / "compiled"
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder if it is missing, and see whether files can be written there.
+
+    Raises
+    ------
+    OSError
+        If they cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _writable_cache() -> Path | None:
+    folder = cache_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
+        check_writable(folder)
     except OSError:
         return None
+    return folder

@@ -8,6 +8,8 @@ from rich.text import Text
 
 from mixtures._numbers import fixed
 from mixtures.cli.display import print_table, print_wrapped
+from mixtures.cli.options import complete_covariance
+from mixtures.cli.screen import Screen
 
 if TYPE_CHECKING:
     from mixtures.data import Data
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 12
 _MOST_COMPONENTS = 1000
-_CRITERIA = ("aic", "aicc", "bic", "sabic", "icl", "cv")
+_FOLDS = 10  # what `select` cross-validates in
+CRITERIA = ("aic", "aicc", "bic", "sabic", "icl", "cv")
 
 
 def parse_components(text: str) -> list[int]:
@@ -37,8 +40,8 @@ def parse_components(text: str) -> list[int]:
 
 def check_criterion(name: str) -> str:
     """A criterion, however its name is capitalised."""
-    if name.lower() not in _CRITERIA:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(_CRITERIA)}.")
+    if name.lower() not in CRITERIA:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(CRITERIA)}.")
     return name.lower()
 
 
@@ -54,6 +57,30 @@ def check_covariances(text: str) -> str:
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
     return text
+
+
+def complete_covariances(incomplete: str) -> list[str]:
+    """Lists that begin with what is typed, with a last model that there is."""
+    before, comma, last = incomplete.rpartition(",")
+    words = [] if comma else ["all", "default"]
+    return [f"{before}{comma}{word}" for word in words + complete_covariance(last) if word.startswith(last)]
+
+
+def check_folds(data: "Data", criterion: str) -> None:
+    """Refuse to cross-validate fewer rows than there are folds.
+
+    Raises
+    ------
+    DataError
+        If there are.
+    """
+    from mixtures._files import DataError
+
+    if criterion == "cv" and len(data.values) < _FOLDS:
+        raise DataError(
+            f"Cross-validation leaves out {_FOLDS} parts in turn, and {data.source} has only {len(data.values)} rows; "
+            "choose another criterion."
+        )
 
 
 def chosen_covariances(text: str, num_features: int) -> list[str]:
@@ -81,7 +108,7 @@ def show_task(console: Console, data: "Data", names: list[str], counts: list[int
     console.print(Text(f"Candidates: {models} × {counted}{beside}, by maximum likelihood\n"))
 
 
-def show_selection(console: Console, selection: "Selection") -> None:
+def show_selection(screen: Screen, selection: "Selection") -> None:
     """Print the best candidates, and the choice with its reasons."""
     from mixtures.report.selection_words import NAMES, say_selection
 
@@ -100,13 +127,13 @@ def show_selection(console: Console, selection: "Selection") -> None:
         for c in shown
     ]
     if rows:
-        print_table(console, columns, rows)
+        print_table(screen.words, columns, rows)
     if len(selection.candidates) > len(shown):
-        console.print(f"… and {len(selection.candidates) - len(shown)} more candidates, which the report lists.\n")
+        screen.words.print(f"… and {len(selection.candidates) - len(shown)} more candidates, which the report lists.\n")
     first, *others = say_selection(selection)
-    print_wrapped(console, first, bold=len(first))
+    print_wrapped(screen.conclusions, first, bold=len(first))
     for sentence in others:
-        print_wrapped(console, sentence, " • ")
+        print_wrapped(screen.words, sentence, " • ")
 
 
 def _short(name: str) -> str:

@@ -1,20 +1,83 @@
-"""What `mixtures sweep` needs besides its command: reading its options, running it, and showing what was found."""
+"""`mixtures sweep`: its options, its run, and what it shows."""
 
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from rich.console import Console
 
 from mixtures._numbers import fixed
-from mixtures.cli.display import print_table, print_wrapped
+from mixtures.cli import display, options
 from mixtures.cli.prepare import read_rows
-from mixtures.cli.selecting import chosen_covariances
+from mixtures.cli.prior_text import EXAMPLE
+from mixtures.cli.runtime import FAILED, check_unfinished, exit_codes, unfinished_run
+from mixtures.cli.screen import Screen
+from mixtures.cli.selecting import check_covariances, chosen_covariances, complete_covariances, parse_components
 
 if TYPE_CHECKING:
-    from mixtures.cli.display import Stages
     from mixtures.compare.sweep import Prior, Sweep
     from mixtures.data import Data
+
+
+def sweep(
+    context: typer.Context,
+    sources: Annotated[
+        list[str], typer.Argument(metavar="DATA…", help="CSV, TSV, Parquet or .npy files.", show_default=False)
+    ],
+    components: Annotated[
+        str, typer.Option("--components", "-k", metavar="A:B", help="Numbers of components: 1:4, 2,3 or 2.")
+    ] = "1:3",
+    columns: options.Columns = None,
+    covariance: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,…",
+            callback=check_covariances,
+            autocompletion=complete_covariances,
+            help="Covariance models, separated by commas.",
+        ),
+    ] = "full",
+    noise: options.Noise = False,
+    prior: Annotated[
+        list[str],
+        typer.Option(
+            metavar="TEXT",
+            autocompletion=options.completing("default", EXAMPLE),
+            help="As for compare; give the option once for each prior.",
+        ),
+    ] = ["default"],  # noqa: B006  (Typer reads it, nothing writes to it)
+    seed: options.Seed = 0,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder of the report.")] = Path("out/sweep"),
+    quick: options.Quick = False,
+    drop_missing: options.DropMissing = False,
+    resume: options.Resume = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Compare EM, VI and NUTS for every data set, number of components, covariance model and prior.
+
+    Prints a line for each case and what they come to; writes a page (sweep.html) with small multiples, its numbers
+    (sweep.json, sweep.csv), and the page, numbers and draws of every case.
+    """
+    begin = time.perf_counter()
+    unfinished = Path(f"{out}.unfinished")
+    with exit_codes(unfinished, context.obj):
+        screen = Screen(as_json, quiet, verbose)
+        check_unfinished(unfinished, resume)
+        asked = Asked(sources, parse_components(components), columns, covariance, noise, prior, drop_missing)
+        data, made = prepare(asked, out)
+        settings = options.QUICK if quick else {}
+        display.show_quick(screen.words, quick)
+        screen.show_settings(seed=seed, **settings)
+        with screen.stages() as stages, unfinished_run(unfinished):
+            found = run(asked, data, made, seed, stages, settings | {"checkpoints": unfinished})
+            stages("report")
+            written = found.save(out)
+        show_sweep(screen, found)
+        display.show_written(screen.words, written, time.perf_counter() - begin)
+        screen.show_json(written / "sweep.json")
+        raise typer.Exit(0 if any(one.map.status.is_estimate for one in found.comparisons.values()) else FAILED)
 
 
 class Asked(NamedTuple):
@@ -58,13 +121,13 @@ def run(
     data: dict[str, "Data"],
     priors: dict[str, "Prior"],
     seed: int,
-    on_stage: "Stages",
+    on_stage: display.Stages,
     settings: dict[str, Any],
 ) -> "Sweep":
     """Make every comparison, announcing its stages."""
     import jax
 
-    from mixtures.compare.sweep import sweep
+    from mixtures.compare.sweep import sweep as run_all
 
     features = min(one.values.shape[1] for one in data.values())
 
@@ -72,7 +135,7 @@ def run(
         name = f"{place} of {total}: {case.data}, K = {case.num_components}, {case.covariance}"
         return lambda stage: on_stage(f"{name}: {stage}")
 
-    return sweep(
+    return run_all(
         data,
         key=jax.random.key(seed),
         num_components=asked.counts,
@@ -84,7 +147,7 @@ def run(
     )
 
 
-def show_sweep(console: Console, found: "Sweep") -> None:
+def show_sweep(screen: Screen, found: "Sweep") -> None:
     """Print a line for each case, and what they come to."""
     columns = ("Data", "K", "Model", "Prior", "Verdict", "BIC", "LOO", "Behind", "|z|", "R-hat")
     rows = [
@@ -99,6 +162,6 @@ def show_sweep(console: Console, found: "Sweep") -> None:
         )
         for row in found.rows
     ]
-    print_table(console, columns, rows)
+    display.print_table(screen.words, columns, rows)
     for sentence in found.sentences:
-        print_wrapped(console, sentence, " • ")
+        display.print_wrapped(screen.conclusions, sentence, " • ")

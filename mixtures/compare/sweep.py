@@ -134,6 +134,7 @@ def sweep(
     covariances: Sequence[str] = ("full",),
     priors: Mapping[str, Prior] | None = None,
     noise: bool = False,
+    checkpoints: str | Path | None = None,
     on_cell: OnCell | None = None,
     **settings: Any,
 ) -> Sweep:
@@ -154,6 +155,8 @@ def sweep(
         default one, scaled to the data. Only the last if not given.
     noise
         Whether a uniform density over the range of the data is part of every mixture.
+    checkpoints
+        A folder, made if missing, in which NUTS keeps a state for every case: the same call then runs no chain again.
     on_cell
         Called as each case begins, with the case, its place from 1, and how many there are; returns what
         `compare` takes as ``on_stage``, or None.
@@ -182,11 +185,14 @@ def sweep(
         Case(name, k, covariance, prior): _model(sets[name], k, covariance, given[prior], noise)
         for name, k, covariance, prior in product(sets, counts, names, given)
     }
+    if checkpoints is not None:
+        Path(checkpoints).mkdir(exist_ok=True)
     found = {}
     for i, (case, model) in enumerate(models.items()):
         on_stage = None if on_cell is None else on_cell(case, i + 1, len(models))
         own = jax.random.fold_in(key, i)
-        found[case] = compare(model, sets[case.data], key=own, on_stage=on_stage, **settings)
+        state = None if checkpoints is None else Path(checkpoints) / f"case-{i + 1}"
+        found[case] = compare(model, sets[case.data], key=own, on_stage=on_stage, checkpoint=state, **settings)
     return Sweep(found)
 
 

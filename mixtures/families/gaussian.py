@@ -1,5 +1,6 @@
 """Gaussian components, for any covariance model and any dimension."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -89,9 +90,10 @@ class Gaussian(AbstractFamily):
         """Take the name of a model, or its code."""
         by_code = {**BY_CODE, "E": COVARIANCE_MODELS["tied"], "V": COVARIANCE_MODELS["full"]}  # of one feature
         if not isinstance(covariance, str) or covariance not in {*COVARIANCE_MODELS, *by_code}:
+            near = difflib.get_close_matches(str(covariance).lower(), COVARIANCE_MODELS, n=1)
             raise ValueError(
                 f"covariance must be one of {', '.join(COVARIANCE_MODELS)}, or a code from EII to VVV; "
-                f"got {shown(covariance)}."
+                f"got {shown(covariance)}{f' (did you mean {near[0]!r}?)' if near else ''}."
             )
         self.covariance = covariance if covariance in COVARIANCE_MODELS else by_code[covariance].name
 

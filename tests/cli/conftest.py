@@ -46,6 +46,7 @@ def engines(monkeypatch):
     def save(result, folder):
         folder.mkdir(parents=True)
         (folder / "report.html").write_text("a report")
+        (folder / "report.json").write_text('{"a": "report"}\n')
         return folder
 
     stand_in = Engines()

@@ -56,7 +56,7 @@ def test_interruption(run, engines):
     engines.outcome = KeyboardInterrupt()
     code, _, errors = run("compare", SERIES)
     assert code == 130
-    assert errors.endswith("Stopped; nothing half-written is left behind.\n")
+    assert errors.endswith("Stopped; nothing is kept of this run, and nothing half-written is left behind.\n")
     assert not Path("out").exists()
 
 
