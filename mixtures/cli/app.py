@@ -305,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="replace")  # a terminal without ± is no reason to fail after a long fit
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = app(arguments, standalone_mode=False, obj=arguments)
+        code = app(arguments, prog_name="mixtures", standalone_mode=False, obj=arguments)
     except Exception as error:
         say = getattr(error, "format_message", None)  # usage errors have it, wherever Typer's version defines them
         if say is None:

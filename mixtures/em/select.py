@@ -308,6 +308,8 @@ def select(
     if not names or not counts:
         raise ValueError("There is nothing to select from: give at least one number of components and one model.")
     check_data(rows, max(counts), missing_allowed=True)
+    if criterion == "cv" and num_folds > len(rows):
+        raise ValueError(f"num_folds must be at most the number of rows, {len(rows)}; got {num_folds}.")
     cases = [(name, count) for name in names for count in counts]
     closed = not noise and not has_missing(rows)  # one component of complete rows has a closed form
     keys, double = jax.random.split(key, len(cases)), jax.config.jax_enable_x64

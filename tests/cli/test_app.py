@@ -60,6 +60,31 @@ def test_interruption(run, engines):
     assert not Path("out").exists()
 
 
+def test_a_state_is_never_deleted_unsaid(run, engines):
+    state = Path("out/timeseries.unfinished")
+    state.parent.mkdir()
+    state.write_text("hours of work")
+    code, output, errors = run("compare", SERIES)
+    assert (code, output) == (2, "")
+    assert errors.count("\n") == 1
+    assert f"{state} is the state of a run that was cut off; add --resume to continue it, or delete it" in errors
+    assert state.read_text() == "hours of work"
+    assert engines.called == {}
+    engines.outcome = KeyboardInterrupt()
+    code, _, errors = run("compare", SERIES, "--resume")
+    assert code == 130
+    assert errors.endswith(f"kept in {state}. Go on with: mixtures compare {SERIES} --resume\n")
+    engines.outcome = fake.series
+    assert run("compare", SERIES, "--resume")[0] == 0
+    assert not state.exists()
+
+
+def test_nothing_to_resume_is_said(run, engines):
+    code, _, errors = run("compare", SERIES, "--resume")
+    assert code == 0
+    assert errors.startswith("There is no out/timeseries.unfinished to continue, so the run begins anew.\n")
+
+
 def test_termination_unwinds_and_handlers_are_restored(run, engines, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr(import_module("mixtures.report"), "save", lambda *_: signal.raise_signal(signal.SIGTERM))

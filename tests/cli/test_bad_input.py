@@ -30,6 +30,8 @@ FILES = {
 }
 BAD = {
     "missing file": (["nowhere.csv"], "There is no file nowhere.csv"),
+    "misspelt file": (["godo.csv"], "There is no file godo.csv; did you mean good.csv?"),
+    "misspelt file elsewhere": (["theirs/note.txt"], "did you mean theirs/notes.txt?"),
     "a folder": (["folder.csv"], "folder.csv is a folder"),
     "unknown kind": (["a.xlsx"], "unknown kind (.xlsx)"),
     "not UTF-8": (["latin.csv"], "not UTF-8"),
@@ -55,6 +57,10 @@ BAD = {
     "out holds other files": (["good.csv", "--out", "theirs"], "the file notes.txt, which this program did not write"),
     "out is here": (["good.csv", "--out", "."], "current folder"),
     "prior syntax": (["good.csv", "--prior", "mean=Normal(0, 1"], "cannot be read; write it like"),
+    "prior parameter": (
+        ["good.csv", "--prior", "maen=Normal(0,1)"],
+        "'maen', which is no parameter; did you mean mean?",
+    ),
     "prior distribution": (["good.csv", "--prior", "mean=Norml(0,1); scale=HalfNormal(1)"], "did you mean Normal?"),
     "prior numbers": (
         ["good.csv", "--prior", "mean=Normal(0,-1); scale=HalfNormal(1)"],
@@ -93,13 +99,15 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(run, engines, tmp_path
         (["compare", "a.csv", "--colour"], "No such option: --colour"),
         (["compare", "a.csv", "-k", "three"], "--components"),
         (["compare", "a.csv", "--covariance", "round"], "--covariance"),
+        (["compare", "a.csv", "--covariance", "sperical"], "(did you mean 'spherical'?)"),
+        (["compare", "a.csv", "--covarience", "full"], "--covariance"),
         (["compare", "a.csv", "--family", "cauchy"], "--family"),
         (["compare", "a.csv", "--guide", "none"], "--guide"),
         (["compare", "a.csv", "--seed", "-1"], "--seed"),
         (["compare", "a.csv", "--chains", "0"], "--chains"),
         (["fit", "a.csv", "--starts", "0"], "--starts"),
         (["fit", "a.csv", "--quick"], "No such option"),
-        (["compair"], "No such command"),
+        (["compair"], "No such command 'compair'. Did you mean 'compare'?"),
     ],
 )
 def test_bad_usage(run, arguments, words):
@@ -108,3 +116,17 @@ def test_bad_usage(run, arguments, words):
     assert output == ""
     assert words in errors
     assert "--help" in errors
+
+
+def test_a_folder_without_a_report_cannot_be_drawn_again(run):
+    Path("theirs").mkdir()
+    Path("theirs/notes.txt").write_text("mine")
+    for folder in ("theirs", "nowhere"):
+        code, output, errors = run("report", folder)
+        assert (code, output) == (runtime.BAD_INPUT, "")
+        assert errors == f"Error: {folder} holds no report.json; name a folder that `mixtures compare` wrote.\n"
+    Path("theirs/report.json").write_text('{"schema": 0}')
+    code, _, errors = run("report", "theirs")
+    assert code == runtime.BAD_INPUT
+    assert "theirs/report.json has schema 0" in errors
+    assert sorted(p.name for p in Path("theirs").iterdir()) == ["notes.txt", "report.json"]

@@ -50,6 +50,7 @@ BAD = {
     "K too large": (["good.csv", "-k", "1:4"], "4 components need at least 4 distinct rows, but good.csv has 3"),
     "K": (["good.csv", "-k", "one"], "'one' is not a list of whole numbers"),
     "covariance": (["good.csv", "--covariance", "full,round"], "covariance must be one of"),
+    "cross-validation": (["good.csv", "-k", "1", "--criterion", "cv"], "good.csv has only 4 rows; choose another"),
     "criterion": (["good.csv", "--criterion", "dic"], "'dic' is not one of aic, aicc, bic, sabic, icl, cv"),
     "out": (["good.csv", "-k", "1", "--out", "theirs"], "the file notes.txt, which this program did not write"),
     "one feature": (
