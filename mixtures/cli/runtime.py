@@ -30,6 +30,9 @@ def exit_codes(unfinished: Path | None = None, arguments: Sequence[str] = ()) ->
             yield
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise
+    except SystemExit:  # a termination signal
+        typer.echo(_say_stopped(unfinished, arguments), err=True)
+        raise
     except KeyboardInterrupt:
         typer.echo(_say_stopped(unfinished, arguments), err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -107,6 +107,7 @@ def test_cross_validation_as_a_criterion():
         ({"covariances": "EVV"}, "covariances must be a list of models, or 'all'; got 'EVV'"),
         ({"covariances": ["round"]}, "covariance must be one of"),
         ({"covariances": []}, "nothing to select from"),
+        ({"criterion": "cv", "num_folds": 99}, "num_folds must be at most the number of rows, 50; got 99"),
         ({"key": 1}, "key must be one JAX random key"),
     ],
 )
