@@ -65,7 +65,7 @@ def calibrate(
         typer.Option(
             metavar="A;B;…",
             callback=check_methods,
-            autocompletion=options.completing("all", *_METHODS),
+            autocompletion=options.completing("all", "VI", "NUTS"),
             help="Methods, separated by semicolons; all of them if not given.",
         ),
     ] = "all",

@@ -18,8 +18,9 @@ class Clock:
         now = time.perf_counter()
         said = f"{now - self._begin:.1f} s"
         if self._compiled:
-            said += f", {self._compiling:.1f} s of it for programs to compile ({self._compiled}"
-            said += f", {self._found} of them kept from earlier runs)" if self._found else ")"
+            said += (
+                f", {self._compiling:.1f} s of it compiling (programs: {self._compiled}, from the cache: {self._found})"
+            )
         self._begin, self._compiling, self._compiled, self._found = now, 0.0, 0, 0
         return said
 

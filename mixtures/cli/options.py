@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-from mixtures.cli.prior_text import EXAMPLE
-
 
 class FamilyName(StrEnum):
     """Component families."""
@@ -36,7 +34,7 @@ QUICK = {"num_starts": 16, "num_warmup": 500, "num_samples": 1000}
 
 
 def completing(*words: str) -> Callable[[str], list[str]]:
-    """A completion by these words."""
+    """A completion by these words, which must hold no spaces: shells would break them there."""
     return lambda incomplete: [word for word in words if word.startswith(incomplete)]
 
 
@@ -81,7 +79,7 @@ Prior = Annotated[
     str,
     typer.Option(
         metavar="TEXT",
-        autocompletion=completing("default", EXAMPLE),
+        autocompletion=completing("default"),
         help="'default' (conjugate, scaled to the data), or NumPyro distributions of the weights, of a mean, and of a "
         "standard deviation (scale) or a covariance, as in the example below.",
     ),

@@ -9,7 +9,6 @@ import typer
 from mixtures._numbers import fixed
 from mixtures.cli import display, options
 from mixtures.cli.prepare import read_rows
-from mixtures.cli.prior_text import EXAMPLE
 from mixtures.cli.runtime import FAILED, check_unfinished, exit_codes, unfinished_run
 from mixtures.cli.screen import Screen
 from mixtures.cli.selecting import check_covariances, chosen_covariances, complete_covariances, parse_components
@@ -42,7 +41,7 @@ def sweep(
         list[str],
         typer.Option(
             metavar="TEXT",
-            autocompletion=options.completing("default", EXAMPLE),
+            autocompletion=options.completing("default"),
             help="As for compare; give the option once for each prior.",
         ),
     ] = ["default"],  # noqa: B006  (Typer reads it, nothing writes to it)
