@@ -20,7 +20,6 @@ from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
-_MOST_ROWS = 100_000  # above which a random sample of so many rows stands for all
 _BLOCK_ELEMENTS = 2**22  # draws × rows whose log densities are held at once (32 MB)
 _MOST_ROUNDS = 10_000
 
@@ -117,7 +116,9 @@ class ChainStacking(Shown):
         return jax.tree.map(lambda leaf: leaf[chain, draw], posterior.params)
 
 
-def loo(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""] | None = None) -> Loo:
+def loo(
+    posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""] | None = None, max_rows: int = 100_000
+) -> Loo:
     """Leave-one-out log predictive density by PSIS (Vehtari, Gelman and Gabry 2017), a block of rows at a time.
 
     Parameters
@@ -127,8 +128,9 @@ def loo(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""]
     x
         The data that were fitted, (N,) or (N, D).
     key
-        Random key of the sample of rows that is taken where there are more than 100,000; ``jax.random.key(0)`` if not
-        given.
+        Random key of the sample of rows; ``jax.random.key(0)`` if not given.
+    max_rows
+        Where there are more rows, a random sample of so many stands for all.
 
     Raises
     ------
@@ -137,10 +139,11 @@ def loo(posterior: Posterior, x: Real[ArrayLike, "N *D"], *, key: Key[Array, ""]
     """
     key = jax.random.key(0) if key is None else key
     check_key(key)
+    max_rows = check_count("max_rows", max_rows, least=2)
     data = admit_draws(posterior, x)
     chosen = np.arange(len(data))
-    if len(data) > _MOST_ROWS:
-        chosen = np.sort(np.asarray(jax.random.choice(key, len(data), (_MOST_ROWS,), replace=False)))
+    if len(data) > max_rows:
+        chosen = np.sort(np.asarray(jax.random.choice(key, len(data), (max_rows,), replace=False)))
     ess = summarise(np.asarray(posterior.log_likelihood)).ess_bulk
     share = float(ess) / posterior.log_joint.size
     # To a power of two: the length of the smoothed tail depends on it, and is part of the compiled program.

@@ -37,6 +37,8 @@ from mixtures.model import Mixture, check_model
 
 OnStage = Callable[[str], OnProgress | None]
 
+_SIMULATED = 20_000_000  # values of all data sets simulated to check the posterior
+
 
 @dataclass(frozen=True)
 class Comparison(Shown):
@@ -274,7 +276,7 @@ def compare_fits(
         intervals=em_intervals(model, map_fit, values, data.columns, own[2]),
         prediction=predict_fairly(model, values, map_fit, nuts, key=own[3]),
         sensitivity=sensitivity,
-        check=check_posterior(nuts, values, key=own[4]),
+        check=check_posterior(nuts, values, key=own[4], num_draws=max(200, min(1000, _SIMULATED // values.size))),
         verdict=judge(ml, map_fit, errors, vi, nuts, table, partitions, densities, sensitivity),
         timings={},
         settings={},

@@ -17,7 +17,7 @@ from mixtures.model import Mixture
 
 KINDS = ("observed", "sandwich", "bootstrap")
 _REPLICATES = 500
-_MOST_WORK = 5e8  # rows × components × replicates of a bootstrap that is still worth waiting for
+_MOST_WORK = 5e7  # rows × components × replicates of a bootstrap that is still worth waiting for
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,10 @@ from mixtures.em.cross_validation import CrossValidation, cross_validate
 from mixtures.em.fit import EMFit
 from mixtures.model import Mixture
 
+_DENSITIES = 40_000_000  # draws × rows at which the posterior's densities are evaluated; beyond, rows are sampled
+_STARTS = 8  # random starts of each fold, beside the fit to all rows
+_STARTED = 1_000_000  # rows × random starts of all folds, at most; each fold has one
+
 
 @dataclass(frozen=True)
 class Prediction(Shown):
@@ -93,5 +97,9 @@ def predict_fairly(
     """
     rows, (key_folds, key_rows) = as_rows(x), jax.random.split(key)
     folds = min(10, len(rows))
-    em = cross_validate(model, rows, key=key_folds, num_folds=folds, objective=fit.objective, fit=fit)
-    return Prediction(em, loo(posterior, rows, key=key_rows))
+    starts = max(1, min(_STARTS, _STARTED // len(rows) // folds))
+    em = cross_validate(
+        model, rows, key=key_folds, num_folds=folds, objective=fit.objective, fit=fit, num_starts=starts
+    )
+    most = max(1000, _DENSITIES // posterior.log_joint.size)
+    return Prediction(em, loo(posterior, rows, key=key_rows, max_rows=most))
