@@ -1,7 +1,7 @@
 """What both estimators share: everything that follows from draws of the parameters, of which a fit is a single one."""
 
 import abc
-from typing import Any
+from typing import Any, Self, cast
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixtures._checks import check_count
 from mixtures._kernel import Rows
-from mixtures.families import GaussianParams
+from mixtures.families import Gaussian, GaussianParams
 from mixtures.model import Mixture
 from mixtures.sklearn.covariance_types import precisions, precisions_cholesky
 from mixtures.sklearn.precision import in_double, seed_of
@@ -26,11 +26,12 @@ class MixtureEstimator(DensityMixin, BaseEstimator, abc.ABC):
 
     _missing_allowed = False
     random_state: Any
+    n_features_in_: int
     model_: Mixture
     covariances_: Float[np.ndarray, "..."]
 
     @abc.abstractmethod
-    def fit(self, X, y=None):
+    def fit(self, X, y=None) -> Self:
         """Fit the mixture to rows."""
 
     @abc.abstractmethod
@@ -45,19 +46,22 @@ class MixtureEstimator(DensityMixin, BaseEstimator, abc.ABC):
     def _rows(self, X, reset: bool = False) -> Float[np.ndarray, "N D"]:
         finite = "allow-nan" if self._missing_allowed else True
         least = 2 if reset else 1
-        return validate_data(
-            self, X, reset=reset, dtype=np.float64, ensure_all_finite=finite, ensure_min_samples=least
-        )
+        x = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=finite, ensure_min_samples=least)
+        return np.asarray(x)
+
+    @property
+    def _covariance(self) -> str:
+        return cast(Gaussian, self.model_.family).covariance
 
     @property
     def precisions_cholesky_(self) -> Float[np.ndarray, "..."]:
         """Factors of the inverses of `covariances_`: upper triangular, or inverse square roots of variances."""
-        return precisions_cholesky(self.model_.family.covariance, self.covariances_)
+        return precisions_cholesky(self._covariance, self.covariances_)
 
     @property
     def precisions_(self) -> Float[np.ndarray, "..."]:
         """Inverses of `covariances_`, in the same shape."""
-        return precisions(self.model_.family.covariance, self.precisions_cholesky_)
+        return precisions(self._covariance, self.precisions_cholesky_)
 
     @in_double
     def _log_joint(self, X) -> Float[np.ndarray, "N K"]:
@@ -78,9 +82,9 @@ class MixtureEstimator(DensityMixin, BaseEstimator, abc.ABC):
         X
             Rows, (N, D).
         """
-        return logsumexp(self._log_joint(X), axis=1)
+        return np.asarray(logsumexp(self._log_joint(X), axis=1))
 
-    def score(self, X, y=None, sample_weight=None) -> float:
+    def score(self, X, y=None, sample_weight=None) -> float:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Mean log density of a row, in nats; weighted by `sample_weight`, (N,), where that is given.
 
         Raises

@@ -52,7 +52,7 @@ class BayesianGaussianMixture(MixtureEstimator):
     weight_concentration_prior
         Dirichlet concentration of the weights, one number for all components; 1 if not given.
     mean_precision_prior
-        Prior observations behind `mean_prior`: μ_k | Σ_k ~ N(mean_prior, Σ_k / mean_precision_prior); 0.01 if not given.
+        Prior observations behind `mean_prior`, κ: μ_k | Σ_k ~ N(mean_prior, Σ_k / κ); 0.01 if not given.
     mean_prior
         Prior mean of the means, (D,); the mean of the data if not given.
     degrees_of_freedom_prior
@@ -190,7 +190,12 @@ class BayesianGaussianMixture(MixtureEstimator):
         params, status, reason = cast(GaussianParams, posterior.params), posterior.status, posterior.reason
         for ours, name in _OUR_NAMES.items():
             reason = reason.replace(ours, name)
-        self.posterior_, self.model_, self.status_, self.converged_ = posterior, posterior.model, status, status.is_estimate
+        self.posterior_, self.model_, self.status_, self.converged_ = (
+            posterior,
+            posterior.model,
+            status,
+            status.is_estimate,
+        )
         self.label_ambiguity_ = float(posterior.relabelling.ambiguity)
         known = 1.0 if self.converged_ else np.nan
         self.weights_, self.means_, self.covariances_ = (
@@ -224,6 +229,8 @@ def _with(prior: AbstractPrior, given: dict[str, object]) -> AbstractPrior:
             raise ValueError(f"{name} must have shape {own.shape} for this covariance_type; got {new.shape}.")
     if not fields:
         return prior
-    changed = eqx.tree_at(lambda p: [getattr(p, n) for n in fields], prior, [jnp.asarray(v, float) for v in fields.values()])
+    changed = eqx.tree_at(
+        lambda p: [getattr(p, n) for n in fields], prior, [jnp.asarray(v, float) for v in fields.values()]
+    )
     changed.__check_init__()
     return changed

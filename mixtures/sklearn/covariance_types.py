@@ -1,5 +1,7 @@
 """Covariance models under scikit-learn's names, and their parameters in its shapes."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -37,6 +39,7 @@ def covariances_of(params: GaussianParams) -> Float[np.ndarray, "..."]:
     model = COVARIANCE_MODELS[params.covariance]
     if isinstance(model, ConjugateModel):
         return np.asarray(params.spread["covariances"])
+    params = jax.tree.map(jnp.asarray, params)
     return np.asarray(params.covariances if model.cross_products else params.variances)
 
 
@@ -66,8 +69,9 @@ def dense_from_precisions(
         If the shape is another, or a precision is not positive definite.
     """
     values = np.asarray(given, float)
-    unit = family.start(np.ones(num_components), np.zeros((num_components, num_features)), _units(num_components, num_features))
-    wanted = covariances_of(unit).shape
+    units = _units(num_components, num_features)
+    means = jnp.zeros((num_components, num_features))
+    wanted = covariances_of(family.start(jnp.ones(num_components), means, jnp.asarray(units))).shape
     if values.shape != wanted:
         raise ValueError(f"precisions_init must have shape {wanted} for this covariance_type; got {values.shape}.")
     if family.model.cross_products:

@@ -19,7 +19,7 @@ from mixtures.priors.floor import Floor
 from mixtures.sklearn.base import MixtureEstimator
 from mixtures.sklearn.covariance_types import covariances_of, family_of
 from mixtures.sklearn.precision import in_double, on_host, seed_of
-from mixtures.sklearn.rows import check_weights, condense, count_in, of_same_moments
+from mixtures.sklearn.rows import check_weights, condense, count_in, of_same_moments, refuse_flat_rows
 from mixtures.sklearn.starting import start_name, starts_with
 
 _OUR_NAMES = {"max_steps": "max_iter", "objective='map'": "prior='default'"}
@@ -142,6 +142,8 @@ class GaussianMixture(MixtureEstimator):
         weights = check_weights(sample_weight, len(x))
         model = self._model(x, None if sample_weight is None else weights)
         values, folded = condense(x, weights)
+        if type(model.prior) is Flat and family_of(self.covariance_type).model.cross_products:
+            refuse_flat_rows(values)
         fit = self._run(model, values, folded)
         self._keep(model, on_host(count_in(fit, values, x, weights)), weights.sum())
         return self

@@ -86,3 +86,24 @@ def of_same_moments(x: Float[np.ndarray, "N D"], weights: Float[np.ndarray, " N"
     along, axes = np.linalg.eigh((weights * (x - mean).T) @ (x - mean) / (total - 1))
     steps = axes * np.sqrt(np.maximum(along, 0) * (len(along) - 0.5))
     return np.concatenate([mean + steps.T, mean - steps.T])
+
+
+def refuse_flat_rows(x: Float[np.ndarray, "M D"]) -> None:
+    """Refuse complete rows that lie in a plane, onto which any component with whole covariances could shrink.
+
+    Raises
+    ------
+    ValueError
+        If they do.
+    """
+    spread = x.std(axis=0)
+    if np.isnan(x).any() or not (spread > 0).all():
+        return
+    z = (x - x.mean(axis=0)) / spread
+    along = np.linalg.eigvalsh(z.T @ z / len(z))
+    if not along[0] > 10 * x.shape[1] * np.finfo(float).eps * along[-1]:
+        raise ValueError(
+            "X must have more distinct rows than features and no column that others determine, for covariances between "
+            "features to have a maximum of the likelihood; use covariance_type='diag', a floor reg_covar, or leave "
+            "columns out."
+        )

@@ -1,5 +1,7 @@
 """Where EM starts, under scikit-learn's names and from values that a person gave."""
 
+from typing import cast
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ from jaxtyping import Array, Float, Key
 
 from mixtures._checks import check_choice
 from mixtures._kernel import Frame
-from mixtures.families import GaussianParams
+from mixtures.families import Gaussian, GaussianParams
 from mixtures.model import Mixture
 from mixtures.sklearn.covariance_types import dense_from_precisions
 from mixtures.starts import STARTS, starting_params
@@ -16,7 +18,7 @@ from mixtures.starts import STARTS, starting_params
 _ALIASES = {"k-means++": "kmeans++", "random_from_data": "rows", "random": "partitions"}
 
 
-def start_name(init_params) -> str:
+def start_name(init_params: str) -> str:
     """Our name of a way to start.
 
     Raises
@@ -25,7 +27,7 @@ def start_name(init_params) -> str:
         If it is none of ours, nor scikit-learn's name of one.
     """
     check_choice("init_params", init_params, (*STARTS, *_ALIASES))
-    return _ALIASES.get(init_params, init_params)
+    return str(_ALIASES.get(init_params, init_params))
 
 
 def starts_with(
@@ -60,10 +62,11 @@ def starts_with(
         means = _shaped("means_init", given["means_init"], (num_components, num_features))
         params = eqx.tree_at(lambda p: p.means, params, in_every_start(jnp.asarray(means)))
     if given["precisions_init"] is not None:
-        dense = dense_from_precisions(model.family, given["precisions_init"], num_components, num_features)
-        spread = model.family.model.nearest(jnp.asarray(dense))
+        family = cast(Gaussian, model.family)
+        dense = dense_from_precisions(family, given["precisions_init"], num_components, num_features)
+        spread = family.model.nearest(jnp.asarray(dense))
         params = eqx.tree_at(lambda p: p.spread, params, in_every_start(spread))
-    return params
+    return cast(GaussianParams, params)
 
 
 def _shaped(name: str, value, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
