@@ -193,7 +193,7 @@ class GaussianMixture(MixtureEstimator):
         given = {name: getattr(self, name) for name in ("weights_init", "means_init", "precisions_init")}
         if self.warm_start and hasattr(self, "fit_"):
             start = self.fit_.params
-        elif any(value is not None for value in given.values()):
+        elif isinstance(model.prior, Floor) or any(value is not None for value in given.values()):
             start = starts_with(model, values, key, start, num_starts, given)
         fit = fit_em(
             model,

@@ -11,7 +11,9 @@ from jaxtyping import Array, Float, Key
 from mixtures._checks import check_choice
 from mixtures._kernel import Frame
 from mixtures.families import Gaussian, GaussianParams
+from mixtures.families.covariances import ConjugateModel, Spread
 from mixtures.model import Mixture
+from mixtures.priors.floor import Floor
 from mixtures.sklearn.covariance_types import dense_from_precisions
 from mixtures.starts import STARTS, starting_params
 
@@ -66,7 +68,18 @@ def starts_with(
         dense = dense_from_precisions(family, given["precisions_init"], num_components, num_features)
         spread = family.model.nearest(jnp.asarray(dense))
         params = eqx.tree_at(lambda p: p.spread, params, in_every_start(spread))
+    if isinstance(
+        model.prior, Floor
+    ):  # singular starts, of fewer rows than features, would end before the first M-step
+        params = eqx.tree_at(lambda p: p.spread, params, _widened(model, cast(GaussianParams, params), model.prior))
     return cast(GaussianParams, params)
+
+
+def _widened(model: Mixture, params: GaussianParams, floor: Floor) -> Spread:
+    """The spread of the starts, no narrower than the floor; refused where the covariance model has no floor."""
+    floor.sites(model.family.layout(model.num_components, params.means.shape[-1]))
+    shares = cast(ConjugateModel, cast(Gaussian, model.family).model)
+    return shares.widen(params.spread, floor.least, floor.scale)
 
 
 def _shaped(name: str, value, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:

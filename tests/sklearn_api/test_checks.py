@@ -19,6 +19,7 @@ def expected_failures(estimator):
     [
         GaussianMixture(n_init=2, random_state=0),
         GaussianMixture(2, covariance_type="diag", n_init=3, prior="default", random_state=0),
+        GaussianMixture(n_init=2, reg_covar=1e-3, random_state=0),
     ],
     expected_failed_checks=expected_failures,
 )

@@ -185,6 +185,7 @@ def test_sample(fitted):
         {"prior": "mine"},
         {"reg_covar": -1.0},
         {"reg_covar": 1e-3, "prior": "default"},
+        {"reg_covar": 1e-3, "covariance_type": "VEV"},
         {"means_init": [[0.0, 0.0]]},
         {"precisions_init": -np.eye(2)},
         {"tol": 0},
@@ -193,5 +194,5 @@ def test_sample(fitted):
 )
 def test_wrong_arguments(apart, settings):
     name = next(iter(settings))
-    with pytest.raises(ValueError, match="atol" if name == "tol" else name):
+    with pytest.raises(ValueError, match={"tol": "atol", "reg_covar": "reg_covar|floor"}.get(name, name)):
         make(**settings).fit(apart)
