@@ -80,9 +80,14 @@ def threads_help(x: Float[Array, "N D"]) -> bool:
 
 def on_threads(program: Callable[[Int[Array, ""]], Any], num_chains: int) -> list[Any]:
     """The compiled `program` of every chain's number, as many at once as there are cores."""
-    numbers = [jnp.int32(chain) for chain in range(num_chains)]
+    numbers, double = [jnp.int32(chain) for chain in range(num_chains)], jax.config.jax_enable_x64
+
+    def run(chain: Int[Array, ""]) -> Any:
+        with jax.enable_x64(double):  # threads begin with the process's precision, not their caller's
+            return jax.block_until_ready(program(chain))
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda chain: jax.block_until_ready(program(chain)), numbers))
+        return list(pool.map(run, numbers))
 
 
 def in_chunks(

@@ -1,0 +1,97 @@
+"""`BayesianGaussianMixture`: estimates, predictions averaged over draws, and the prior under scikit-learn's names."""
+
+import pickle
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.exceptions import ConvergenceWarning
+
+from mixtures.sklearn import BayesianGaussianMixture
+
+
+@pytest.fixture(scope="module")
+def apart():
+    rng = np.random.default_rng(4)
+    return np.array([[0.0, 0.0], [9.0, 3.0]])[rng.integers(0, 2, 100)] + rng.normal(size=(100, 2))
+
+
+def make(**settings):
+    chosen = {"n_components": 2, "n_init": 1, "max_iter": 1000, "n_draws": 500, "random_state": 0}
+    return BayesianGaussianMixture(**{**chosen, **settings})
+
+
+@pytest.fixture(scope="module")
+def fitted(apart):
+    return make(mean_prior=[1.0, 2.0], n_predictive_draws=50).fit(apart)
+
+
+def test_estimates_are_posterior_means(apart, fitted):
+    params = fitted.posterior_.params
+    np.testing.assert_allclose(fitted.means_, params.means.mean(axis=(0, 1)))
+    np.testing.assert_allclose(fitted.means_, [[0, 0], [9, 3]], atol=0.5)
+    assert fitted.converged_
+    assert fitted.label_ambiguity_ < 1e-6
+    np.testing.assert_array_equal(fitted.model_.prior.mean, [1.0, 2.0])
+
+
+def test_predictions_are_averaged_over_draws(apart, fitted):
+    draws = fitted._draws()
+    log_joint = np.stack(
+        [
+            [np.log(w) + multivariate_normal(m, c).logpdf(apart) for w, m, c in zip(*draw, strict=True)]
+            for draw in zip(*map(np.asarray, (draws.weights, draws.means, draws.covariances)), strict=True)
+        ]
+    )
+    average = logsumexp(log_joint, axis=0) - np.log(len(log_joint))
+    np.testing.assert_allclose(fitted.score_samples(apart), logsumexp(average, axis=0), atol=1e-8)
+    copy = pickle.loads(pickle.dumps(fitted))
+    with jax.enable_x64(False):
+        np.testing.assert_allclose(copy.predict_proba(apart).T, np.exp(average - logsumexp(average, axis=0)), atol=1e-8)
+
+
+def test_nuts_is_double_in_its_threads(apart):
+    with jax.enable_x64(False):
+        found = make(engine="nuts", n_init=2, max_iter=300, n_draws=2000, n_components=1).fit(apart)
+    assert found.converged_
+    assert found.posterior_.log_joint.dtype == np.float64
+    np.testing.assert_allclose(found.means_[0], apart.mean(axis=0), atol=0.5)
+
+
+def test_no_estimates_of_what_did_not_converge(apart):
+    with pytest.warns(ConvergenceWarning, match="raise max_iter"):
+        found = make(max_iter=60, n_draws=100).fit(apart)
+    assert not found.converged_
+    assert np.isnan(found.means_).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [
+        ({"engine": "em"}, "engine"),
+        ({"prior": "mine"}, "prior"),
+        ({"degrees_of_freedom_prior": 0.5}, "dof"),
+        ({"covariance_prior": 1.0}, "covariance_prior"),
+        ({"covariance_type": "VEV", "covariance_prior": 1.0}, "covariance_prior"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments(apart, settings, word):
+    with pytest.raises(ValueError, match=word):
+        make(**settings).fit(apart)
+
+
+def test_the_package_does_without_scikit_learn():
+    program = (
+        "import sys, mixtures\n"
+        "assert 'sklearn' not in sys.modules\n"
+        "sys.modules['sklearn'] = None\n"
+        "try:\n    import mixtures.sklearn\n"
+        "except ModuleNotFoundError as error:\n    assert 'mixtures[sklearn]' in str(error), error\n"
+        "else:\n    raise AssertionError\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
