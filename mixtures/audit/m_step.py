@@ -35,7 +35,6 @@ class MStep(NamedTuple):
     best: Solution
     covariance: str
     spread: Spread | None
-    stale: dict[str, Array]
 
 
 def probe(program: Program, rng: np.random.Generator) -> MStep:
@@ -73,7 +72,7 @@ def probe(program: Program, rng: np.random.Generator) -> MStep:
                 resp, theirs, maximiser(rows, resp, covariance), covariance, Spread(exponent, centre, divisor), {}
             )
     covariance = program.layout.covariance
-    return MStep(resp, theirs, maximiser(rows, resp, covariance), covariance, None, {})
+    return MStep(resp, theirs, maximiser(rows, resp, covariance), covariance, None)
 
 
 def _same(theirs: Array, expected: Array, tolerance: float, rows: Array, ridge: bool) -> bool:
@@ -91,7 +90,7 @@ def m_step_findings(program: Program, step: MStep, expected_exponent: float) -> 
     tolerance = 1e-5 if step.theirs.error < 1e-10 else 3e-3
     total = raw.weights.sum()
     if abs(total - 1) > tolerance:
-        found.append(_weights_sum(total, len(program.rows), "from responsibilities whose rows sum to one"))
+        found.append(say_weights_sum(total, len(program.rows), "from responsibilities whose rows sum to one"))
     if np.abs(raw.weights / total - best.weights).max() > tolerance:
         constant = np.ptp(raw.weights) < tolerance * total
         found += _not_maximal(program, step, "weights", "they are never updated" if constant else "", constant)
@@ -112,8 +111,8 @@ def m_step_findings(program: Program, step: MStep, expected_exponent: float) -> 
             Finding(
                 "variance-scale",
                 f"The M-step returns {what} are meant.",
-                f"Its spreads are the weighted mean squares to the power {spread.exponent:g}, not {expected_exponent:g}.",
-                "A square root too many." if spread.exponent < expected_exponent else "A square root forgotten.",
+                f"Its spreads are weighted mean squares to the power {spread.exponent:g}, not {expected_exponent:g}.",
+                "A square root too many." if less else "A square root forgotten.",
                 "Return what the E-step's density takes, and name it so.",
             )
         )
@@ -127,7 +126,8 @@ def m_step_findings(program: Program, step: MStep, expected_exponent: float) -> 
     return found
 
 
-def _weights_sum(total: float, num_rows: int, where: str) -> Finding:
+def say_weights_sum(total: float, num_rows: int, where: str) -> Finding:
+    """Weights that do not sum to one, and where that was seen."""
     return Finding(
         "weights-not-normalised",
         f"The weights sum to {total:.6g}, not to one.",

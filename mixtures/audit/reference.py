@@ -1,7 +1,7 @@
 """The E-step, the M-step and the likelihood of a Gaussian mixture as NumPy writes them, in double precision.
 
-What an audit holds somebody's program against. It must not depend on JAX's precision or share code with the engines, and
-it works on small problems, so it is short rather than fast.
+What an audit holds somebody's program against. It must not depend on JAX's precision or share code with the engines,
+and it works on small problems, so it is short rather than fast.
 """
 
 from typing import NamedTuple
@@ -46,7 +46,7 @@ def power(matrices: Float[Array, "K D D"], exponent: float) -> Float[Array, "K D
 def log_parts(
     rows: Float[Array, "N D"], means: Float[Array, "K D"], covariances: Float[Array, "K D D"]
 ) -> tuple[Float[Array, "N K"], Float[Array, " K"]]:
-    """Squared Mahalanobis distances of rows from components, and log-determinants; NaN without positive definiteness."""
+    """Squared Mahalanobis distances of rows from components, and log-determinants; NaN if not positive definite."""
     distances, log_dets = np.full((len(rows), len(means)), np.nan), np.full(len(means), np.nan)
     for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True)):
         try:
@@ -100,7 +100,10 @@ def pooled(sums: Float[Array, "K D D"], counts: Float[Array, " K"], covariance: 
 
 
 def maximiser(rows: Float[Array, "N D"], resp: Float[Array, "N K"], covariance: str) -> Solution:
-    """The M-step: w_k = n_k / N, μ_k = Σ r x / n_k, Σ_k = Σ r (x − μ)(x − μ)ᵀ / n_k (McLachlan and Peel 2000, eq. 3.8)."""
+    """The M-step, w_k = n_k / N, μ_k = Σ r x / n_k, Σ_k = Σ r (x − μ)(x − μ)ᵀ / n_k.
+
+    McLachlan and Peel (2000), section 3.2.
+    """
     counts = resp.sum(axis=0)
     means = (resp.T @ rows) / counts[:, None]
     return Solution(counts / len(rows), means, pooled(scatter(rows, resp, means), counts, covariance))

@@ -14,7 +14,7 @@ from mixtures.audit.layouts import Layout
 from mixtures.audit.m_step import m_step_findings, probe
 from mixtures.audit.program import Program, call
 from mixtures.audit.reference import Solution, power
-from mixtures.audit.solution import misread, solution_findings
+from mixtures.audit.solution import misread, solution_findings, wrong_axis
 from mixtures.audit.trajectory import run, trajectory_findings
 from mixtures.data import as_data
 
@@ -115,6 +115,7 @@ def _alone(layout: Layout, rows: np.ndarray, key, whole: bool) -> list[Finding]:
             )
         )
         solution = solution._replace(covariances=power(solution.covariances, other))
+    found += wrong_axis(rows, solution.weights)
     return found + solution_findings(rows, solution, layout.covariance, key)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mixtures._status import Status
 from mixtures.audit.findings import Finding
-from mixtures.audit.m_step import _weights_sum
+from mixtures.audit.m_step import say_weights_sum
 from mixtures.audit.reference import Solution, log_likelihood, maximiser, num_parameters, power, responsibilities
 from mixtures.audit.trajectory import identical
 from mixtures.data import as_data
@@ -32,17 +32,7 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
     """All that can be said of a solution alone."""
     found, total = [], float(solution.weights.sum())
     if abs(total - 1) > 2e-3:
-        found.append(_weights_sum(total, len(rows), "in the solution"))
-        if np.allclose(solution.weights, 1 / len(rows), rtol=1e-5) and len(rows) != len(solution.weights):
-            found.append(
-                Finding(
-                    "responsibilities-wrong-axis",
-                    "Every weight is one over the number of rows, as when responsibilities are normalised over rows.",
-                    f"All {len(solution.weights)} weights are 1/{len(rows)}.",
-                    "The sum in the denominator of the responsibilities runs over the wrong axis.",
-                    "Divide each row's weighted densities by their sum over components.",
-                )
-            )
+        found.append(say_weights_sum(total, len(rows), "in the solution"))
     found += identical(rows, solution, solution)
     solution = solution.normalised()
     height = log_likelihood(rows, solution)
@@ -125,3 +115,18 @@ def misread(rows: np.ndarray, solution: Solution, covariance: str, exponent: flo
     other = solution._replace(covariances=power(solution.covariances, exponent))
     before, after = step_gain(rows, solution, covariance), step_gain(rows, other, covariance)
     return before > max(_SHORT, _FAST * len(rows)) and after < min(_SHORT, 1e-3 * len(rows))
+
+
+def wrong_axis(rows: np.ndarray, weights: np.ndarray) -> list[Finding]:
+    """Whether every weight is one over the number of rows: what the wrong axis leaves in a solution."""
+    if len(rows) == len(weights) or not np.allclose(weights, 1 / len(rows), rtol=1e-5):
+        return []
+    return [
+        Finding(
+            "responsibilities-wrong-axis",
+            "Every weight is one over the number of rows, as when responsibilities are normalised over rows.",
+            f"All {len(weights)} weights are 1/{len(rows)}.",
+            "The sum in the denominator of the responsibilities runs over the wrong axis.",
+            "Divide each row's weighted densities by their sum over components.",
+        )
+    ]

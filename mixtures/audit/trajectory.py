@@ -1,5 +1,7 @@
 """Somebody's EM as it runs: the likelihood that it climbs, and components that never part."""
 
+from itertools import combinations
+
 import numpy as np
 
 from mixtures.audit.findings import Finding
@@ -48,7 +50,7 @@ def trajectory_findings(rows: np.ndarray, path: list[Solution]) -> list[Finding]
                 f"It decreases first in step {first + 1}, from {heights[first]:.4f} to {heights[first + 1]:.4f}; "
                 f"{int((steps < -_DECREASE).sum())} of {len(steps)} steps decrease it.",
                 "An EM step never decreases the likelihood (Dempster, Laird and Rubin 1977), so a step is wrong.",
-                "Mend the steps, and compute the log-likelihood in every iteration, to see it rise and to know when to stop.",
+                "Mend the steps, and compute the log-likelihood in every iteration: it must rise, and says when to stop.",
             )
         )
     return found + identical(rows, path[0], path[-1])
@@ -58,12 +60,12 @@ def identical(rows: np.ndarray, start: Solution, end: Solution) -> list[Finding]
     """Pairs of components with one mean from the start to the end."""
     sd = rows.std(axis=0)
     count = len(start.weights)
-    for i, j in ((i, j) for i in range(count) for j in range(i)):
+    for i, j in combinations(range(count), 2):
         if all(np.abs((one.means[i] - one.means[j]) / sd).max() < 1e-6 for one in (start, end)):
             return [
                 Finding(
                     "identical-components",
-                    f"Components {j + 1} and {i + 1} start identical and stay so.",
+                    f"Components {i + 1} and {j + 1} start identical and stay so.",
                     f"Both have mean {np.round(start.means[i], 6).tolist()} at the start and "
                     f"{np.round(end.means[i], 6).tolist()} at the end.",
                     "Starting means were drawn with replacement, or from data with ties: equal components get equal "
