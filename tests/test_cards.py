@@ -18,7 +18,7 @@ from mixtures.compare.sweep import Case
 from mixtures.compare.verdict import NOT_COMPARABLE, NOT_CONVERGED, Finding, Verdict
 from tests.report import fake
 
-NO_RESULTS = {"Data", "Gaussian", "GaussianParams", "GaussianWithNoise", "Mixture", "Status"}
+NO_RESULTS = {"Data", "Finding", "Gaussian", "GaussianParams", "GaussianWithNoise", "Mixture", "Status"}
 RESULTS = {name for name in mx.__all__ if isinstance(getattr(mx, name), type)} - NO_RESULTS
 HOSTILE = '<script>alert("1 & 2")</script>'
 NAN = float("nan")
@@ -36,6 +36,7 @@ OUTCOMES = {
     "LikelihoodRatioTest": "2 against 3 components: p = 0.1",
     "LikelihoodRatioTest, refused": "refused",
     "CrossValidation": "nats per row",
+    "Audit": "Audit: No findings in the fit.",
     "CrossValidation, failed": "no average",
     "Candidate": "full covariance, 3 components: interior",
     "Selection": "Selection by BIC: Gaussian mixture, full covariance, 3 components",
@@ -113,7 +114,8 @@ def results():
         "LikelihoodRatioTest": test,
         "LikelihoodRatioTest, refused": eqx.tree_at(lambda t: t.status, test, jnp.full(2, int(Status.DEGENERATE))),
         "CrossValidation": em,
-        "CrossValidation, failed": failed,
+        "Audit": "Audit: No findings in the fit.",
+    "CrossValidation, failed": failed,
         "Candidate": candidate,
         "Selection": mx.Selection((candidate,) * 30 + (lost,), "bic"),
         "Selection, nothing found": mx.Selection((lost,), "bic"),

@@ -127,8 +127,8 @@ def _covariance(spread: Array, count: int, size: int) -> str:
     if total == 1:
         return "tied_spherical"
     raise ValueError(
-        f"variances must be ({count},), ({count}, {size}) or ({count}, {size}, {size}), or the same without the axis of "
-        f"components where they share them; got shape {shape}."
+        f"variances must be ({count},), ({count}, {size}) or ({count}, {size}, {size}), or the same without the axis "
+        f"of components where they share them; got shape {shape}."
     )
 
 

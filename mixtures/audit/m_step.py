@@ -21,7 +21,7 @@ class Spread(NamedTuple):
 
     exponent: float
     centre: str
-    count: str
+    divisor: str
 
 
 _RIGHT = Spread(1.0, "the new means", "the component's responsibility n_k")
@@ -54,7 +54,7 @@ def probe(program: Program, rng: np.random.Generator) -> MStep:
     }
     counts = resp.sum(axis=0)
     divisors = {
-        _RIGHT.count: (resp, counts),
+        _RIGHT.divisor: (resp, counts),
         "n_k − 1": (resp, counts - 1),
         "n_k − Σ r²/n_k": (resp, counts - (resp**2).sum(axis=0) / counts),
         "the number of rows": (resp, np.full_like(counts, len(rows))),
@@ -69,7 +69,7 @@ def probe(program: Program, rng: np.random.Generator) -> MStep:
         cov = pooled(scatter(rows, row_weights, centres[centre]), count, covariance)
         if _same(raw.spread, power(cov, exponent), tolerance, rows, ridge=exponent == 1):
             return MStep(
-                resp, theirs, maximiser(rows, resp, covariance), covariance, Spread(exponent, centre, divisor), {}
+                resp, theirs, maximiser(rows, resp, covariance), covariance, Spread(exponent, centre, divisor)
             )
     covariance = program.layout.covariance
     return MStep(resp, theirs, maximiser(rows, resp, covariance), covariance, None)
@@ -102,11 +102,8 @@ def m_step_findings(program: Program, step: MStep, expected_exponent: float) -> 
     if spread is None:
         return found + _not_maximal(program, step, "variances", "")
     if spread.exponent != expected_exponent:
-        what = (
-            "standard deviations where variances"
-            if spread.exponent < expected_exponent
-            else "variances where standard deviations"
-        )
+        less = spread.exponent < expected_exponent
+        what = "standard deviations where variances" if less else "variances where standard deviations"
         found.append(
             Finding(
                 "variance-scale",
@@ -118,10 +115,10 @@ def m_step_findings(program: Program, step: MStep, expected_exponent: float) -> 
         )
     if spread.centre != _RIGHT.centre:
         found += _not_maximal(program, step, "variances", f"they are taken about {spread.centre}, which are stale")
-    if spread.count != _RIGHT.count:
-        ignored = "without" in spread.count
+    if spread.divisor != _RIGHT.divisor:
+        ignored = "without" in spread.divisor
         found += _not_maximal(
-            program, step, "variances", f"their sums are divided by {spread.count}, not by n_k", ignored
+            program, step, "variances", f"their sums are divided by {spread.divisor}, not by n_k", ignored
         )
     return found
 
@@ -141,7 +138,7 @@ def _not_maximal(program: Program, step: MStep, name: str, words: str, ignores: 
     rows, raw = program.rows, step.theirs.read()
     cov = raw.spread if step.spread is None else power(raw.spread, 1 / step.spread.exponent)
     at = Solution(raw.weights / raw.weights.sum(), raw.means, cov)
-    slopes = dict(zip(("weights", "means", "variances"), gradient(rows, step.resp, at), strict=True))[name]
+    slopes = gradient(rows, step.resp, at)[("weights", "means", "variances").index(name)]
     k = int(np.argmax(np.abs(slopes.reshape(len(slopes), -1)).max(axis=1)))
     slope = slopes[k].ravel()[np.argmax(np.abs(slopes[k]))]
     short = expected_log_likelihood(rows, step.resp, step.best) - expected_log_likelihood(rows, step.resp, at)
@@ -149,11 +146,12 @@ def _not_maximal(program: Program, step: MStep, name: str, words: str, ignores: 
         f"At the M-step's result the gradient of the expected log-likelihood by the {name} of component {k + 1} is "
         f"{slope:.4g}, where it is 0 at the maximum; the result falls {short:.4g} nats short."
     )
-    fix = {
+    formulas: dict[str, str] = {
         "weights": "w_k = n_k / N with n_k the sum of component k's responsibilities.",
         "means": "μ_k = Σ r_nk x_n / n_k.",
         "variances": "σ²_k = Σ r_nk (x_n − μ_k)² / n_k, with the new μ_k and n_k = Σ r_nk.",
-    }[name]
+    }
+    fix = formulas[name]
     message = f"The M-step's {name} do not maximise the expected log-likelihood{': ' if words else ''}{words}."
     cause = f"The {name}: {words}." if words else f"The formula of the {name}."
     found = [Finding("m-step-not-maximiser", message, evidence, cause, fix)]

@@ -1,5 +1,7 @@
 """A solution: does it sum to one, is it a maximum, is there a better one, and is there any at all."""
 
+from typing import cast
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -39,7 +41,8 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
     if not np.isfinite(height):
         return found
     model = Mixture(Gaussian(covariance), len(solution.weights))
-    start = model.family.start(*map(jnp.asarray, solution))
+    weights, means, covariances = map(jnp.asarray, solution)
+    start = cast(Gaussian, model.family).start(weights, means, covariances)
     key_climb, key_search = jax.random.split(key)
     climbed = fit_em(model, rows, key=key_climb, objective="ml", start=start)
     search = fit_em(model, rows, key=key_search, objective="ml", num_starts=_NUM_STARTS)
@@ -80,7 +83,7 @@ def _better(rows, model: Mixture, search, height: float) -> list[Finding]:
 
 
 def _unbounded(rows: np.ndarray, model: Mixture, search, solution: Solution) -> list[Finding]:
-    if model.num_components == 1 or model.family.covariance.startswith("tied"):
+    if model.num_components == 1 or cast(Gaussian, model.family).covariance.startswith("tied"):
         return []
     ties = as_data(rows).ties()
     if not ties:
