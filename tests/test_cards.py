@@ -103,6 +103,7 @@ def results():
     caution = "NUTS did not converge: largest R-hat 3.2."
     partition = mx.PointPartition(np.array([0, 0, 1]), 0.2, "vi", 0.95, 0.4, np.array([0, 1, 1]))
     return {
+        "Audit": mx.Audit((), "the fit"),
         "EMFit": c.map,
         "EMFit, maximum likelihood": c.ml,
         "EMFit, two features": in_plane,
@@ -115,7 +116,7 @@ def results():
         "LikelihoodRatioTest, refused": eqx.tree_at(lambda t: t.status, test, jnp.full(2, int(Status.DEGENERATE))),
         "CrossValidation": em,
         "Audit": "Audit: No findings in the fit.",
-    "CrossValidation, failed": failed,
+        "CrossValidation, failed": failed,
         "Candidate": candidate,
         "Selection": mx.Selection((candidate,) * 30 + (lost,), "bic"),
         "Selection, nothing found": mx.Selection((lost,), "bic"),

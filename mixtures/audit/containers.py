@@ -94,7 +94,7 @@ def find_parts(params: Any) -> Parts:
     if isinstance(params, list | tuple) and not hasattr(params, "_fields"):
         if len(params) < 3:
             raise ValueError(
-                f"params must hold weights, means and variances (or covariances), in this order; got {len(params)} parts."
+                f"params must hold weights, means and variances (or covariances), in order; got {len(params)} parts."
             )
         return Parts((0, 1, 2), None)
     names = list(params) if isinstance(params, Mapping) else [n for n in dir(params) if not n.startswith("_")]

@@ -121,7 +121,7 @@ def _unrecognised(program: Program, raw: Raw, theirs: Array, exponent: float) ->
             "The responsibilities of a row do not sum to one."
             if off
             else "The responsibilities are not the posterior probabilities of the components.",
-            f"At parameters of our choice rows sum to between {sums.min():.3g} and {sums.max():.3g}; row {row} (from 0) "
+            f"At our parameters rows sum to between {sums.min():.3g} and {sums.max():.3g}; row {row} (from 0) "
             f"gives component {k + 1} {theirs[row, k]:.3g} where {right[row, k]:.3g} is right.",
             "The division by the sum over components is missing."
             if off

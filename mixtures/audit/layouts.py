@@ -127,7 +127,7 @@ def _covariance(spread: Array, count: int, size: int) -> str:
     if total == 1:
         return "tied_spherical"
     raise ValueError(
-        f"variances must be ({count},), ({count}, {size}) or ({count}, {size}, {size}), or the same without the axis "
+        f"variances must be ({count},), ({count}, {size}) or ({count}, {size}, {size}), or the same without an axis "
         f"of components where they share them; got shape {shape}."
     )
 

@@ -68,9 +68,7 @@ def probe(program: Program, rng: np.random.Generator) -> MStep:
         row_weights, count = divisors[divisor]
         cov = pooled(scatter(rows, row_weights, centres[centre]), count, covariance)
         if _same(raw.spread, power(cov, exponent), tolerance, rows, ridge=exponent == 1):
-            return MStep(
-                resp, theirs, maximiser(rows, resp, covariance), covariance, Spread(exponent, centre, divisor)
-            )
+            return MStep(resp, theirs, maximiser(rows, resp, covariance), covariance, Spread(exponent, centre, divisor))
     covariance = program.layout.covariance
     return MStep(resp, theirs, maximiser(rows, resp, covariance), covariance, None)
 

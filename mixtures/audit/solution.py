@@ -73,7 +73,7 @@ def _better(rows, model: Mixture, search, height: float) -> list[Finding]:
             Finding(
                 "better-mode",
                 f"A better mode exists, {mode.objective - height:.4g} nats higher.",
-                f"Its log-likelihood is {mode.objective:.4f} with means {means}; the best within reach of this solution "
+                f"Its log-likelihood is {mode.objective:.4f} with means {means}; the best in reach of this solution "
                 f"is {height:.4f}. {mode.hits} of {search.starts.status.shape[-1]} starts of ours found it.",
                 "EM climbs to the nearest local maximum, and one start finds one of several.",
                 "Run from many starts and keep the highest interior maximum.",

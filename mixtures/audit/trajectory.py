@@ -50,7 +50,7 @@ def trajectory_findings(rows: np.ndarray, path: list[Solution]) -> list[Finding]
                 f"It decreases first in step {first + 1}, from {heights[first]:.4f} to {heights[first + 1]:.4f}; "
                 f"{int((steps < -_DECREASE).sum())} of {len(steps)} steps decrease it.",
                 "An EM step never decreases the likelihood (Dempster, Laird and Rubin 1977), so a step is wrong.",
-                "Mend the steps, and compute the log-likelihood in every iteration: it must rise, and says when to stop.",
+                "Mend the steps, and compute the log-likelihood in every step: it must rise, and says when to stop.",
             )
         )
     return found + identical(rows, path[0], path[-1])
