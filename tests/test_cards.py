@@ -115,7 +115,6 @@ def results():
         "LikelihoodRatioTest": test,
         "LikelihoodRatioTest, refused": eqx.tree_at(lambda t: t.status, test, jnp.full(2, int(Status.DEGENERATE))),
         "CrossValidation": em,
-        "Audit": "Audit: No findings in the fit.",
         "CrossValidation, failed": failed,
         "Candidate": candidate,
         "Selection": mx.Selection((candidate,) * 30 + (lost,), "bic"),

@@ -69,7 +69,7 @@ def log_likelihood(rows: Float[Array, "N D"], solution: Solution) -> float:
     """Σ_n log Σ_k w_k N(x_n | μ_k, Σ_k), the weights taken as they are; NaN where it is not defined."""
     if not solution.finite:
         return float("nan")
-    return float(np.sum(logsumexp(log_joint(rows, solution), axis=1)))
+    return float(np.sum(np.asarray(logsumexp(log_joint(rows, solution), axis=1))))
 
 
 def responsibilities(rows: Float[Array, "N D"], solution: Solution) -> Float[Array, "N K"]:
