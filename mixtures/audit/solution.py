@@ -48,7 +48,8 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
     search = fit_em(model, rows, key=key_search, objective="ml", num_starts=_NUM_STARTS)
     top = float(climbed.log_likelihood) if climbed.status.is_estimate else height
     gap, next_gain = top - height, step_gain(rows, solution, covariance)
-    half = num_parameters(*solution.means.shape, covariance) / 2
+    count, size = solution.means.shape
+    half = num_parameters(count, size, covariance) / 2
     if gap > half or (max(gap, next_gain) > _SHORT and next_gain > _FAST * len(rows)):
         found.append(
             Finding(
