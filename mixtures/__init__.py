@@ -11,6 +11,7 @@ import numpyro.util  # noqa: F401  (ArviZ leaves NumPyro lazy, and its submodule
 from mixtures import priors
 from mixtures._status import Status
 from mixtures._version import __version__
+from mixtures.audit import Audit, Finding, audit
 from mixtures.bayes.evidence import Evidence, bridge_evidence
 from mixtures.bayes.gibbs import fit_gibbs
 from mixtures.bayes.importance import Corrected, importance_correct
@@ -46,6 +47,7 @@ from mixtures.folding import fold_duplicates
 from mixtures.model import Mixture
 
 __all__ = [
+    "Audit",
     "Bootstrap",
     "Calibration",
     "ChainStacking",
@@ -55,6 +57,7 @@ __all__ = [
     "Data",
     "EMFit",
     "Evidence",
+    "Finding",
     "FloorProfile",
     "Gaussian",
     "GaussianParams",
@@ -73,6 +76,7 @@ __all__ = [
     "Sweep",
     "Telescope",
     "__version__",
+    "audit",
     "bootstrap",
     "bootstrap_lrt",
     "bootstrap_lrt_sequence",

@@ -18,7 +18,7 @@ from mixtures.compare.sweep import Case
 from mixtures.compare.verdict import NOT_COMPARABLE, NOT_CONVERGED, Finding, Verdict
 from tests.report import fake
 
-NO_RESULTS = {"Data", "Gaussian", "GaussianParams", "GaussianWithNoise", "Mixture", "Status"}
+NO_RESULTS = {"Data", "Finding", "Gaussian", "GaussianParams", "GaussianWithNoise", "Mixture", "Status"}
 RESULTS = {name for name in mx.__all__ if isinstance(getattr(mx, name), type)} - NO_RESULTS
 HOSTILE = '<script>alert("1 & 2")</script>'
 NAN = float("nan")
@@ -36,6 +36,7 @@ OUTCOMES = {
     "LikelihoodRatioTest": "2 against 3 components: p = 0.1",
     "LikelihoodRatioTest, refused": "refused",
     "CrossValidation": "nats per row",
+    "Audit": "Audit: No findings in the fit.",
     "CrossValidation, failed": "no average",
     "Candidate": "full covariance, 3 components: interior",
     "Selection": "Selection by BIC: Gaussian mixture, full covariance, 3 components",
@@ -102,6 +103,7 @@ def results():
     caution = "NUTS did not converge: largest R-hat 3.2."
     partition = mx.PointPartition(np.array([0, 0, 1]), 0.2, "vi", 0.95, 0.4, np.array([0, 1, 1]))
     return {
+        "Audit": mx.Audit((), "the fit"),
         "EMFit": c.map,
         "EMFit, maximum likelihood": c.ml,
         "EMFit, two features": in_plane,

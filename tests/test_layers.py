@@ -26,7 +26,7 @@ LAYERS = [
     {"coordinates", "invariants", "labels", "starts", "data", "folding"},
     {"datasets"},
     {"em", "bayes"},
-    {"compare"},
+    {"audit", "compare"},
     {"report"},
     {"cli", "sklearn"},
     {"__main__"},

@@ -1,0 +1,101 @@
+"""What an audit says: findings, each with its evidence, its likely cause and the fix, in words."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from mixtures._cards import Card, Shown
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+CODES = {
+    "responsibilities-wrong-axis": "responsibilities are normalised over rows, not over components",
+    "responsibilities-not-normalised": "responsibilities of a row do not sum to one",
+    "responsibilities-wrong": "responsibilities are not the posterior probabilities of the components",
+    "weights-ignored": "an update ignores the weights",
+    "variance-scale": "a standard deviation stands where a variance is meant, or the reverse",
+    "underflow": "densities underflow to zero",
+    "m-step-not-maximiser": "the M-step does not maximise the expected log-likelihood",
+    "weights-not-normalised": "weights do not sum to one",
+    "identical-components": "components start identical and stay so",
+    "likelihood-decreases": "the likelihood decreases",
+    "not-stationary": "the solution is not stationary",
+    "better-mode": "a better mode exists",
+    "unbounded-likelihood": "the likelihood is unbounded here",
+}  # in the order to mend them: causes before what follows from them
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or that must be known.
+
+    `code` is its name for programs, one of `CODES`; the others are sentences: `message` what is the matter, `evidence`
+    the numbers that show it, `cause` what is likely behind it, `fix` what to do.
+    """
+
+    code: str
+    message: str
+    evidence: str
+    cause: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}\n  Evidence: {self.evidence}\n  Cause: {self.cause}\n  Fix: {self.fix}"
+
+
+@dataclass(frozen=True)
+class Audit(Shown):
+    """What was found in a program or a solution, in the order to mend it; nothing where all is well.
+
+    `subject` says what was looked at, in words.
+    """
+
+    findings: tuple[Finding, ...]
+    subject: str
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of the findings, each once."""
+        return tuple(dict.fromkeys(finding.code for finding in self.findings))
+
+    @property
+    def summary(self) -> str:
+        """How much was found, in a sentence."""
+        count = len(self.findings)
+        return f"{count or 'No'} finding{'' if count == 1 else 's'} in {self.subject}."
+
+    def __str__(self) -> str:
+        return "\n\n".join([self.summary, *map(str, self.findings)])
+
+    def card(self) -> Card:
+        """Every finding with its fix."""
+        rows = [(f.code, f.message, f.fix) for f in self.findings]
+        return Card(f"Audit: {self.summary}", [], ("finding", "what is the matter", "what to do"), rows)
+
+    def to_frame(self) -> "DataFrame":
+        """A row for every finding."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(f) for f in self.findings], columns=list(Finding.__dataclass_fields__))
+
+    def to_json(self) -> str:
+        """The findings as JSON."""
+        value = {"subject": self.subject, "findings": [asdict(f) for f in self.findings]}
+        return json.dumps(value, indent=2, ensure_ascii=False)
+
+    def to_markdown(self) -> str:
+        """The findings as a page."""
+        parts = [f"# Audit of {self.subject}", self.summary]
+        for number, f in enumerate(self.findings, 1):
+            parts += [
+                f"## {number}. `{f.code}`",
+                f.message,
+                f"- **Evidence.** {f.evidence}\n- **Likely cause.** {f.cause}\n- **Fix.** {f.fix}",
+            ]
+        return "\n\n".join(parts) + "\n"
+
+
+def in_order(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Findings in the order to mend them."""
+    return tuple(sorted(findings, key=lambda finding: list(CODES).index(finding.code)))

@@ -1,0 +1,83 @@
+"""Somebody's E-step and M-step, called safely, in the layouts they use."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from mixtures.audit.layouts import Layout, Raw, ResponsibilityLayout
+
+Array = np.ndarray
+
+
+def call(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call somebody's function without its warnings.
+
+    Raises
+    ------
+    ValueError
+        If it raises anything; the message says what.
+    """
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            return function(*arguments)
+        except Exception as error:
+            raise ValueError(f"{name} failed with {type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Program:
+    """Both steps with the data, as given and as rows (N, D), and the layouts of parameters and responsibilities."""
+
+    data: Any
+    rows: Float[Array, "N D"]
+    e_step: Callable[..., Any]
+    m_step: Callable[..., Any]
+    layout: Layout
+    responsibilities: ResponsibilityLayout
+
+    @staticmethod
+    def of(data: Any, rows: Float[Array, "N D"], e_step, m_step, params: Any) -> "Program":
+        """Call both steps once, and recognise their layouts.
+
+        Raises
+        ------
+        ValueError
+            If a step fails at the start it was given, or a shape is not understood.
+        """
+        layout = Layout.of(params, rows.shape[1])
+        found = call("e_step", e_step, data, params)
+        resp = ResponsibilityLayout.of(found, len(rows), layout.num_components)
+        program = Program(data, rows, e_step, m_step, layout, resp)
+        program.update(np.full(resp.shape, 1 / layout.num_components))
+        return program
+
+    def posterior(self, raw: Raw) -> Float[Array, "N K"]:
+        """Their responsibilities at other parameters; NaN where their E-step fails there."""
+        try:
+            return self.responsibilities.read(call("e_step", self.e_step, self.data, self.layout.pack(raw)))
+        except ValueError:
+            return np.full(self.responsibilities.shape, np.nan)
+
+    def update(self, resp: Float[Array, "N K"]) -> Layout:
+        """Their parameters from given responsibilities.
+
+        Raises
+        ------
+        ValueError
+            If their M-step fails, or its result is not understood.
+        """
+        found = call("m_step", self.m_step, self.data, self.responsibilities.pack(resp))
+        try:
+            layout = Layout.of(found, self.rows.shape[1])
+        except ValueError as error:
+            raise ValueError(f"m_step returned what is not understood: {error}") from error
+        if layout.num_components != self.layout.num_components:
+            raise ValueError(
+                f"m_step must return {self.layout.num_components} components as in params, got {layout.num_components}."
+            )
+        return layout

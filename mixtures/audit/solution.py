@@ -1,0 +1,136 @@
+"""A solution: does it sum to one, is it a maximum, is there a better one, and is there any at all."""
+
+from typing import cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixtures._status import Status
+from mixtures.audit.findings import Finding
+from mixtures.audit.m_step import say_weights_sum
+from mixtures.audit.reference import Solution, log_likelihood, maximiser, num_parameters, power, responsibilities
+from mixtures.audit.trajectory import identical
+from mixtures.data import as_data
+from mixtures.em.fit import fit_em
+from mixtures.em.spurious import spurious
+from mixtures.families import Gaussian
+from mixtures.model import Mixture
+
+_BETTER = 1.0  # nats between modes that matter: a likelihood ratio of e
+_SHORT, _FAST = 0.5, 2e-3  # nats still to gain, and nats per row in the next step: twice the loosest usual tolerance
+_TIED = 0.1  # of all rows, or of all starts
+_NUM_STARTS = 32
+
+
+def step_gain(rows: np.ndarray, solution: Solution, covariance: str) -> float:
+    """What one right EM step gains, in nats."""
+    after = maximiser(rows, responsibilities(rows, solution), covariance)
+    return log_likelihood(rows, after) - log_likelihood(rows, solution)
+
+
+def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key) -> list[Finding]:
+    """All that can be said of a solution alone."""
+    found, total = [], float(solution.weights.sum())
+    if abs(total - 1) > 2e-3:
+        found.append(say_weights_sum(total, len(rows), "in the solution"))
+    found += identical(rows, solution, solution)
+    solution = solution.normalised()
+    height = log_likelihood(rows, solution)
+    if not np.isfinite(height):
+        return found
+    model = Mixture(Gaussian(covariance), len(solution.weights))
+    weights, means, covariances = map(jnp.asarray, solution)
+    start = cast(Gaussian, model.family).start(weights, means, covariances)
+    key_climb, key_search = jax.random.split(key)
+    climbed = fit_em(model, rows, key=key_climb, objective="ml", start=start)
+    search = fit_em(model, rows, key=key_search, objective="ml", num_starts=_NUM_STARTS)
+    top = float(climbed.log_likelihood) if climbed.status.is_estimate else height
+    gap, next_gain = top - height, step_gain(rows, solution, covariance)
+    count, size = solution.means.shape
+    half = num_parameters(count, size, covariance) / 2
+    if gap > half or (max(gap, next_gain) > _SHORT and next_gain > _FAST * len(rows)):
+        found.append(
+            Finding(
+                "not-stationary",
+                "The solution is not a stationary point of the likelihood.",
+                f"Its log-likelihood is {height:.4f}; one right EM step gains {next_gain:.4g} nats, and climbing on "
+                f"{max(gap, next_gain):.4g} in all. The truth itself lies {half:g} nats below the maximum on average.",
+                "The iteration stopped too early, after a fixed number of steps, or its steps are wrong.",
+                "Iterate until the log-likelihood no longer rises, after mending whatever else was found.",
+            )
+        )
+    return found + _better(rows, model, search, max(top, height)) + _unbounded(rows, model, search, solution)
+
+
+def _better(rows, model: Mixture, search, height: float) -> list[Finding]:
+    for mode in search.modes:
+        fit = eqx.tree_at(lambda f: f.params, search, mode.params)
+        if mode.objective <= height + _BETTER or spurious(model, fit, rows):
+            continue
+        means = np.round(np.asarray(mode.params.means), 3).tolist()
+        return [
+            Finding(
+                "better-mode",
+                f"A better mode exists, {mode.objective - height:.4g} nats higher.",
+                f"Its log-likelihood is {mode.objective:.4f} with means {means}; the best in reach of this solution "
+                f"is {height:.4f}. {mode.hits} of {search.starts.status.shape[-1]} starts of ours found it.",
+                "EM climbs to the nearest local maximum, and one start finds one of several.",
+                "Run from many starts and keep the highest interior maximum.",
+            )
+        ]
+    return []
+
+
+def _unbounded(rows: np.ndarray, model: Mixture, search, solution: Solution) -> list[Finding]:
+    if model.num_components == 1 or cast(Gaussian, model.family).covariance.startswith("tied"):
+        return []
+    ties = as_data(rows).ties()
+    if not ties:
+        return []
+    tie = ties[0]
+    starts = search.starts
+    spikes = (np.asarray(starts.status) == Status.COLLAPSED) & (np.asarray(starts.collapse_ties) > 1)
+    share = len(tie.rows) / len(rows)
+    if max(share, spikes.mean()) < _TIED:
+        return []
+    k = int(np.argmin(np.abs(solution.means - tie.value).sum(axis=1)))
+    heights = []
+    for width in (1e-6, 1e-9, 1e-12):
+        means, covariances = solution.means.copy(), solution.covariances.copy()
+        means[k], covariances[k] = tie.value, width * np.diag(rows.var(axis=0))
+        heights.append(log_likelihood(rows, Solution(solution.weights, means, covariances)))
+    return [
+        Finding(
+            "unbounded-likelihood",
+            "The likelihood is unbounded on these data: there is no maximum-likelihood solution.",
+            f"{len(tie.rows)} of {len(rows)} rows are identical ({', '.join(f'{v:.8g}' for v in tie.value)}). With a "
+            f"component on them and a variance of 1e-6, 1e-9 and 1e-12 of the data's the log-likelihood is "
+            f"{', '.join(f'{h:.1f}' for h in heights)}, and so on.",
+            "A fact of the data and the model, not of the program: free variances and tied rows.",
+            "Report the largest interior maximum, or put a prior on the variances (fit_em with objective='map').",
+        )
+    ]
+
+
+def misread(rows: np.ndarray, solution: Solution, covariance: str, exponent: float) -> bool:
+    """Whether a solution is stationary once its spreads are taken to a power, and not before."""
+    other = solution._replace(covariances=power(solution.covariances, exponent))
+    before, after = step_gain(rows, solution, covariance), step_gain(rows, other, covariance)
+    return before > max(_SHORT, _FAST * len(rows)) and after < min(_SHORT, 1e-3 * len(rows))
+
+
+def wrong_axis(rows: np.ndarray, weights: np.ndarray) -> list[Finding]:
+    """Whether every weight is one over the number of rows: what the wrong axis leaves in a solution."""
+    if len(rows) == len(weights) or not np.allclose(weights, 1 / len(rows), rtol=1e-5):
+        return []
+    return [
+        Finding(
+            "responsibilities-wrong-axis",
+            "Every weight is one over the number of rows, as when responsibilities are normalised over rows.",
+            f"All {len(weights)} weights are 1/{len(rows)}.",
+            "The sum in the denominator of the responsibilities runs over the wrong axis.",
+            "Divide each row's weighted densities by their sum over components.",
+        )
+    ]

@@ -1,0 +1,105 @@
+"""Each fault is named, alone and together with the others, and nothing is found in a right program."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn.mixture import GaussianMixture
+
+import mixtures as mx
+from tests.audit import programs as p
+
+FAULTS = {
+    "wrong axis": (p.axis_e_step, p.right_m_step, {"responsibilities-wrong-axis", "weights-not-normalised"}),
+    "sd for variance": (p.sd_e_step, p.right_m_step, {"variance-scale"}),
+    "sd returned": (p.right_e_step, p.changed_m_step(variances=lambda x, r: p.right_m_step(x, r)["variances"] ** 0.5),
+                    {"variance-scale"}),
+    "linear space": (p.linear_e_step, p.right_m_step, {"underflow"}),
+    "weights ignored": (p.unweighted_e_step, p.right_m_step, {"weights-ignored"}),
+    "n - 1": (p.right_e_step, p.changed_m_step(variances=p.bessel), {"m-step-not-maximiser"}),
+    "stale means": (p.right_e_step, p.changed_m_step(variances=p.about_all), {"m-step-not-maximiser"}),
+    "weights of k/n": (p.right_e_step, p.changed_m_step(weights=lambda x, r: np.full(r.shape[1], 1 / len(x))),
+                       {"weights-not-normalised", "m-step-not-maximiser", "weights-ignored"}),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clean():
+    rng = np.random.default_rng(1)
+    return np.concatenate([rng.normal(m, s, 100) for m, s in ((0.0, 1.0), (8.0, 1.5), (20.0, 2.0))])
+
+
+def start(x):
+    return {
+        "weights": np.full(3, 1 / 3),
+        "means": np.quantile(x, [0.1, 0.5, 0.9]),
+        "variances": np.full(3, x.var() / 9),
+    }
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_each_fault_is_named(clean, name):
+    e_step, m_step, codes = FAULTS[name]
+    found = mx.audit(clean, e_step=e_step, m_step=m_step, params=start(clean))
+    assert codes <= set(found.codes), str(found)
+    assert all(f.message and f.evidence and f.cause and f.fix for f in found.findings)
+    own = {"responsibilities-wrong-axis", "variance-scale", "underflow", "weights-ignored", "m-step-not-maximiser"}
+    assert own & set(found.codes) <= codes, "no other fault is invented"
+
+
+def test_a_right_program_has_none(clean):
+    assert mx.audit(clean, e_step=p.right_e_step, m_step=p.right_m_step, params=start(clean)).findings == ()
+
+
+def test_layouts(clean):
+    def e_step(x, params):
+        weights, means, variances = (np.asarray(part).ravel() for part in params)
+        return jnp.asarray(p.right_e_step(x, {"weights": weights, "means": means, "variances": variances}).T)
+
+    def m_step(x, resp):
+        return tuple(jnp.asarray(v)[:, None] for v in p.right_m_step(x, np.asarray(resp).T).values())
+
+    params = tuple(jnp.asarray(v)[:, None] for v in start(clean).values())
+    assert mx.audit(clean, e_step=e_step, m_step=m_step, params=params).findings == ()
+
+
+def test_all_faults_together(series):
+    params = {"weights": np.full(3, 1 / 3), "means": series[[0, 20, 20]], "variances": np.array([0.3, 0.6, 0.6])}
+    found = mx.audit(series, e_step=p.all_e_step, m_step=p.all_m_step, params=params)
+    assert {
+        "responsibilities-wrong-axis",
+        "weights-not-normalised",
+        "variance-scale",
+        "underflow",
+        "identical-components",
+        "unbounded-likelihood",
+    } <= set(found.codes), str(found)
+    assert {"not-stationary", "likelihood-decreases"} & set(found.codes)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scikit_learn_has_none(clean, blobs, seed):
+    fitted = GaussianMixture(3, random_state=seed, n_init=3).fit(clean[:, None])
+    found = mx.audit(clean, params=(fitted.weights_, fitted.means_, fitted.covariances_))
+    assert found.findings == (), str(found)
+    found = mx.audit(blobs, fit=lambda x, k: GaussianMixture(k, random_state=seed, n_init=3).fit(x), num_components=3)
+    assert found.findings == (), str(found)
+
+
+def test_solutions(clean):
+    fitted = GaussianMixture(3, random_state=0, tol=1e-8).fit(clean[:, None])
+    good = {"weights": fitted.weights_, "means": fitted.means_, "variances": fitted.covariances_}
+    sds = mx.audit(clean, params=good | {"variances": np.sqrt(good["variances"])})
+    assert "variance-scale" in sds.codes
+    assert "not-stationary" in mx.audit(clean, params=good | {"means": good["means"] + 1}).codes
+    assert "weights-not-normalised" in mx.audit(clean, params=good | {"weights": good["weights"] * 0.1}).codes
+    bad = p.right_m_step(clean, np.repeat(np.eye(3), [50, 50, 200], axis=0))
+    for _ in range(500):
+        bad = p.right_m_step(clean, p.right_e_step(clean, bad))
+    assert "better-mode" in mx.audit(clean, params=bad).codes
+
+
+def test_wrong_arguments(clean):
+    with pytest.raises(ValueError, match="audit needs"):
+        mx.audit(clean)
+    with pytest.raises(ValueError, match="no means"):
+        mx.audit(clean, params={"weights": [1.0], "variances": [1.0]})
