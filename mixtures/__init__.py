@@ -45,6 +45,7 @@ from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.families import Gaussian, GaussianParams, GaussianWithNoise
 from mixtures.folding import fold_duplicates
 from mixtures.model import Mixture
+from mixtures.report.saved import SavedComparison, load
 
 __all__ = [
     "Audit",
@@ -69,6 +70,7 @@ __all__ = [
     "Posterior",
     "PredictiveCheck",
     "SBCRanks",
+    "SavedComparison",
     "Selection",
     "Sensitivity",
     "StandardErrors",
@@ -98,6 +100,7 @@ __all__ = [
     "floor_profile",
     "fold_duplicates",
     "importance_correct",
+    "load",
     "loo",
     "numpyro_model",
     "point_partition",

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
 
 import rebuild
 
-from mixtures.report import read_content
+import mixtures as mx
 
 
 @pytest.mark.parametrize("name", rebuild.studies())
@@ -28,7 +28,7 @@ def test_a_study_made_again_has_the_same_numbers(tmp_path, monkeypatch):
     """Other releases of the libraries give other draws, so posterior means agree within five Monte Carlo errors."""
     monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
     rebuild.run("overlapping", tmp_path / "out")
-    found, kept = read_content(tmp_path / "out"), read_content(rebuild.HERE / "overlapping")
+    found, kept = mx.load(tmp_path / "out").content, mx.load(rebuild.HERE / "overlapping").content
     assert found["verdict"]["level"] == kept["verdict"]["level"]
     assert found["fits"]["ml"]["log_likelihood"] == pytest.approx(kept["fits"]["ml"]["log_likelihood"], abs=1e-5)
     for name in ("weights", "means", "covariances"):

@@ -151,14 +151,17 @@ def compare(
 @app.command(short_help="Draw a report again, without fitting.", epilog=EXIT_CODES)
 def report(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="A folder that `mixtures compare` wrote.", show_default=False)
+        Path, typer.Argument(metavar="FOLDER", help="A folder that this program wrote.", show_default=False)
     ],
 ) -> None:
-    """Draw the pages and tables of a report again from its report.json, without fitting anything."""
+    """Draw the pages of a report again from its JSON, without fitting anything.
+
+    The folder is one that compare, sweep, select or calibrate wrote; its draws stay as they are.
+    """
     begin = time.perf_counter()
     with exit_codes():
         from mixtures.cli import display
-        from mixtures.report import redraw
+        from mixtures.report.saved import redraw
 
         display.show_written(display.make_console(), redraw(folder), time.perf_counter() - begin)
         raise typer.Exit(0)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -34,6 +35,9 @@ from mixtures.em.fit import EMFit, check_fit, fit_em
 from mixtures.em.ridge import FloorProfile, floor_profile, refusal
 from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.model import Mixture, check_model
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 OnStage = Callable[[str], OnProgress | None]
 
@@ -92,6 +96,13 @@ class Comparison(Shown):
     def _agreed(self, row: AgreementRow) -> bool:
         """Whether chains agree, on the whole and about this parameter."""
         return NOT_CONVERGED not in self.verdict.codes and row.trusted
+
+    def to_frame(self) -> "DataFrame":
+        """Every parameter under all engines, a row each; NaN where the report holds a number back."""
+        from mixtures.report.content import content  # upward, as in `save`: one place says what is held back
+        from mixtures.report.tables import as_frame
+
+        return as_frame(content(self))
 
     def save(self, folder: str | Path) -> Path:
         """Write the report to `folder`, whole or not at all: pages, tables, numbers and draws.

@@ -9,9 +9,9 @@ from mixtures.em.fit import EMFit
 from mixtures.model import Mixture
 from mixtures.report.content import SCHEMA, data_content, model_content, run_content
 from mixtures.report.coverage import coverage_content
-from mixtures.report.folder import replace_folder
+from mixtures.report.folder import replace_folder, write_texts
 from mixtures.report.html import environment, stylesheet
-from mixtures.report.plain import plain, to_json
+from mixtures.report.plain import plain
 from mixtures.report.plots import picture
 from mixtures.report.plots_calibration import coverages
 from mixtures.report.svg import drawing_style
@@ -44,11 +44,12 @@ def calibration_content(run: CalibrationRun) -> dict:
 
 def save_calibration(folder: str | Path, run: CalibrationRun) -> Path:
     """Write calibration.html, .json and .csv to `folder`, whole or not at all; errors as for `replace_folder`."""
-    value = calibration_content(run)
+    from mixtures.report.drawn import calibration_files
+
+    texts = calibration_files(calibration_content(run))
 
     def write(into: Path) -> None:
-        (into / "calibration.json").write_text(to_json(value) + "\n", encoding="utf-8")
-        (into / "calibration.html").write_text(calibration_page(value), encoding="utf-8")
+        write_texts(into, texts)
         run.calibration.to_frame().to_csv(into / "calibration.csv", index=False)
 
     return replace_folder(folder, write)

@@ -84,6 +84,19 @@ def replace_folder(path: str | Path, write: Callable[[Path], object]) -> Path:
     return folder
 
 
+def write_texts(folder: Path, texts: dict[str, str]) -> None:
+    """Write text files by name."""
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def copy_files(source: Path, into: Path) -> None:
+    """Copy every file of a folder but its manifest."""
+    for file in source.iterdir():
+        if file.name != MANIFEST:
+            shutil.copyfile(file, into / file.name)
+
+
 def _resolve(path: str | Path) -> Path:
     folder = Path(path).expanduser().resolve()
     if folder.is_symlink():

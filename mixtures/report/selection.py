@@ -6,9 +6,9 @@ from pathlib import Path
 from mixtures.data import Data
 from mixtures.em.select import CRITERIA, INFORMATION_CRITERIA, Candidate, Selection
 from mixtures.report.content import SCHEMA, data_content, em_content, run_content
-from mixtures.report.folder import replace_folder
+from mixtures.report.folder import replace_folder, write_texts
 from mixtures.report.html import environment, stylesheet
-from mixtures.report.plain import plain, to_json
+from mixtures.report.plain import plain
 from mixtures.report.plots import picture
 from mixtures.report.plots_selection import criterion_curves
 from mixtures.report.selection_words import NAMES, say_selection
@@ -36,13 +36,10 @@ def selection_content(data: Data, selection: Selection, settings: dict) -> dict:
 
 def save_selection(folder: str | Path, data: Data, selection: Selection, settings: dict) -> Path:
     """Write select.html and select.json to `folder`, whole or not at all; errors as for `replace_folder`."""
-    value = selection_content(data, selection, settings)
+    from mixtures.report.drawn import selection_files
 
-    def write(into: Path) -> None:
-        (into / "select.json").write_text(to_json(value) + "\n", encoding="utf-8")
-        (into / "select.html").write_text(selection_page(value), encoding="utf-8")
-
-    return replace_folder(folder, write)
+    texts = selection_files(selection_content(data, selection, settings))
+    return replace_folder(folder, lambda into: write_texts(into, texts))
 
 
 def selection_page(value: dict) -> str:

@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from mixtures.compare.sweep import Case, Sweep
 from mixtures.report.content import SCHEMA, content
-from mixtures.report.folder import replace_folder
+from mixtures.report.folder import replace_folder, write_texts
 from mixtures.report.headline import headline
-from mixtures.report.html import environment, page, stylesheet
-from mixtures.report.plain import plain, to_json
+from mixtures.report.html import environment, stylesheet
+from mixtures.report.plain import plain
 from mixtures.report.plots_data import small_multiple
 from mixtures.report.svg import drawing_style, to_svg
 
@@ -20,16 +20,15 @@ _WIDTH = 240  # CSS pixels of one small multiple
 
 def save_sweep(sweep: Sweep, folder: str | Path) -> Path:
     """Write sweep.html, sweep.json, sweep.csv, and a page, JSON and draws for every case; as `replace_folder`."""
+    from mixtures.report.drawn import sweep_files
+
     cases = {file_name(i, case): content(found) for i, (case, found) in enumerate(sweep.comparisons.items())}
-    value = sweep_content(sweep, list(cases))
+    texts = sweep_files(sweep_content(sweep, list(cases)), cases)
 
     def write(into: Path) -> None:
-        (into / "sweep.json").write_text(to_json(value) + "\n", encoding="utf-8")
-        (into / "sweep.html").write_text(sweep_page(value, cases), encoding="utf-8")
+        write_texts(into, texts)
         sweep.to_frame().to_csv(into / "sweep.csv", index=False)
-        for (name, own), found in zip(cases.items(), sweep.comparisons.values(), strict=True):
-            (into / f"{name}.html").write_text(page(own), encoding="utf-8")
-            (into / f"{name}.json").write_text(to_json(own) + "\n", encoding="utf-8")
+        for name, found in zip(cases, sweep.comparisons.values(), strict=True):
             found.nuts.to_datatree(found.data.values).to_netcdf(into / f"{name}.nc", engine="h5netcdf")
 
     return replace_folder(folder, write)

@@ -2,12 +2,16 @@
 
 import csv
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mixtures._numbers import fixed, number, plus_minus
 from mixtures.compare import verdict
 from mixtures.report.words import by_group, doubts
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _MOST_DOUBTFUL = 10
 _DOUBTFUL_SD = 0.05  # posterior sd of a responsibility from which a row is called doubtful
@@ -16,6 +20,7 @@ _COLUMNS = (
     *("z", "width_ratio", "overlap", "rhat", "ess"),
 )
 _INTERVALS = ("map_interval", "vi_interval", "nuts_interval")
+_HEADER = (*_COLUMNS, *(f"{name}_{end}" for name in _INTERVALS for end in ("low", "high")))
 _LATEX = str.maketrans(
     {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
     | {
@@ -124,15 +129,27 @@ def doubtful(value: dict) -> list[dict]:
     return found
 
 
+def as_frame(value: dict) -> "DataFrame":
+    """Every parameter under all engines, a row each, unrounded; NaN where there is no number."""
+    import pandas as pd
+
+    frame = pd.DataFrame(_records(value), columns=pd.Index(_HEADER))
+    numbers = list(_HEADER[1:])
+    frame[numbers] = frame[numbers].astype(float)
+    return frame
+
+
 def as_csv(value: dict) -> str:
     """Every parameter under all engines, unrounded; empty where there is no number."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *(f"{name}_{end}" for name in _INTERVALS for end in ("low", "high"))])
-    for row in value["agreement"]:
-        ends = [end for name in _INTERVALS for end in (row[name] or (None, None))]
-        writer.writerow([row[name] for name in _COLUMNS] + ends)
+    csv.writer(text, lineterminator="\n").writerows([_HEADER, *_records(value)])
     return text.getvalue()
+
+
+def _records(value: dict) -> list[list]:
+    """The table of parameters, in the order of `_HEADER`."""
+    ends = [[end for name in _INTERVALS for end in (row[name] or (None, None))] for row in value["agreement"]]
+    return [[row[name] for name in _COLUMNS] + own for row, own in zip(value["agreement"], ends, strict=True)]
 
 
 def as_latex(value: dict) -> str:

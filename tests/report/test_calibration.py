@@ -11,6 +11,7 @@ import mixtures as mx
 from mixtures.compare.coverage import Calibration
 from mixtures.data import Data
 from mixtures.report.calibration import CalibrationRun, calibration_content, calibration_page, save_calibration
+from mixtures.report.saved import redraw
 from tests.report.test_html import Page
 
 
@@ -60,3 +61,5 @@ def test_files(run, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows] == ["MAP, observed"] * 2 + ["NUTS"] * 2
     assert rows[0]["intervals"] == "30"
+    written = {p.name: p.read_bytes() for p in folder.iterdir()}
+    assert {p.name: p.read_bytes() for p in redraw(folder).iterdir()} == written

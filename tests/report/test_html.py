@@ -12,9 +12,10 @@ from itertools import pairwise
 import pytest
 
 from mixtures._numbers import number, numbers, percent, plus_minus
-from mixtures.report import redraw, save
+from mixtures.report import save
 from mixtures.report.content import content
 from mixtures.report.html import page
+from mixtures.report.saved import redraw
 from tests.report import fake
 from tests.report.test_content import CASES
 
@@ -198,7 +199,7 @@ def test_save_writes_every_file_and_a_report_is_drawn_again_from_them(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "holds no report.json"),
+        (None, "holds no report.json, sweep.json"),
         ("{", "cannot be read as JSON"),
         ("[]", "has schema None"),
         ('{"schema": 1}', "has schema 1, and this version draws schema 2"),
