@@ -36,3 +36,14 @@ def test_a_study_made_again_has_the_same_numbers(tmp_path, monkeypatch):
     for a, b in zip(found["agreement"], kept["agreement"], strict=True):
         error = np.hypot(a["nuts_mcse"], b["nuts_mcse"])
         assert abs(a["nuts_mean"] - b["nuts_mean"]) < 5 * error, json.dumps([a, b])
+
+
+def test_the_audit_page_is_what_the_tool_says_now_and_names_the_six_faults():
+    page = (rebuild.HERE / "timeseries" / "audit.md").read_text()
+    headings = [line for line in page.splitlines() if line.startswith("## ")]
+    assert headings == [line for line in rebuild.audit_page().splitlines() if line.startswith("## ")]
+    codes = {
+        *("variance-scale", "responsibilities-wrong-axis", "weights-not-normalised"),
+        *("identical-components", "underflow", "likelihood-decreases", "not-stationary"),
+    }
+    assert all(any(f"`{code}`" in line for line in headings) for code in codes)

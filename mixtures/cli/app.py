@@ -13,9 +13,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from mixtures.cli import options
+from mixtures.cli.auditing import audit
 from mixtures.cli.calibrating import calibrate
 from mixtures.cli.doctor import doctor
 from mixtures.cli.epilogs import (
+    AUDIT_EXAMPLES,
     CALIBRATE_EXAMPLES,
     COMPARE_EXAMPLES,
     EXIT_CODES,
@@ -298,6 +300,7 @@ app.command(short_help="Compare many models, priors and data sets at once.", epi
 app.command(short_help="Measure what intervals cover at this sample size.", epilog=CALIBRATE_EXAMPLES + EXIT_CODES)(
     calibrate
 )
+app.command(short_help="Find the bug in an EM program of your own.", epilog=AUDIT_EXAMPLES + EXIT_CODES)(audit)
 app.command(short_help="Look at what the results depend on, and whether it works.", epilog=EXIT_CODES)(doctor)
 
 

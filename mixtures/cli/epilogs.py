@@ -56,3 +56,12 @@ Examples:
   mixtures calibrate heights.tsv --methods 'ML, observed; NUTS' --level 0.95
 
 """
+
+AUDIT_EXAMPLES = """\b
+Examples:
+  mixtures audit my_em.py timeseries.csv --components 3
+  mixtures audit my_em.py heights.tsv -k 2 --e-step expect --m-step maximise
+  mixtures audit solution.json iris.csv --columns sepal_width,petal_width
+  The exit code is 1 where anything is found.
+
+"""
