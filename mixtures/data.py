@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mixtures._files import DataError, default_names, listed, one_line, read_table, say_rows_from_zero
+from mixtures._files import STANDARD_INPUT, DataError, default_names, listed, one_line, read_table, say_rows_from_zero
 from mixtures._frames import Frame, as_frame, check_names, filled, numeric_columns, refuse_repeated
 
 __all__ = ["Data", "DataError", "Tie", "as_data", "check_components", "read_data"]
@@ -52,13 +52,15 @@ class Data:
 
 
 def read_data(source: str | Path, columns: Sequence[str] | None = None, drop_missing: bool = False) -> Data:
-    """Read rows from a CSV, TSV, Parquet or .npy file.
+    """Read rows from a file or from standard input.
 
     Parameters
     ----------
     source
-        The file; its ending says what it is. Text is UTF-8, separated by commas (tabs in TSV), under a line of column
-        names. The columns of an array (.npy, one- or two-dimensional) are called x, or x1, x2, ….
+        The file; its ending says what it is: .csv, .tsv, .csv.gz, .tsv.gz, .parquet, .feather, .arrow, .npy or .npz.
+        Text is UTF-8, separated by commas (tabs in TSV), under a line of column names. The columns of an array (one- or
+        two-dimensional) are called x, or x1, x2, …; one-dimensional arrays of one length in an .npz file are columns,
+        called as they are there. ``"-"`` is CSV or TSV from standard input.
     columns
         Names of the columns to use, in this order; all numeric columns if not given.
     drop_missing
@@ -69,12 +71,13 @@ def read_data(source: str | Path, columns: Sequence[str] | None = None, drop_mis
     DataError
         If the file or the columns cannot be used; the message says why, where, and what to do.
     """
-    table = read_table(Path(source))
+    table = read_table(source, columns)
+    source = "stdin" if source == STANDARD_INPUT else str(source)
     frame = as_frame(table.content)
     if frame is None:
-        data = _from_array(table.content, str(source), None)
+        data = _from_array(table.content, source, None)
         return _check_rows(data if columns is None else _choose(data, columns), drop_missing, table.say_rows)
-    data = _from_frame(frame, str(source), columns, table.say_rows)
+    data = _from_frame(frame, source, columns, table.say_rows)
     return _check_rows(replace(data, notes=table.notes + data.notes), drop_missing, table.say_rows)
 
 

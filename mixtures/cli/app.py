@@ -22,7 +22,7 @@ from mixtures.cli.epilogs import (
     SELECT_EXAMPLES,
     SWEEP_EXAMPLES,
 )
-from mixtures.cli.prepare import prepare, read_rows
+from mixtures.cli.prepare import default_folder, prepare, read_rows
 from mixtures.cli.runtime import BAD_INPUT, FAILED, NOT_COMPARABLE, exit_codes, unfinished_run
 from mixtures.cli.selecting import check_covariances, check_criterion, chosen_covariances, parse_components
 
@@ -103,7 +103,7 @@ def compare(
     begin = time.perf_counter()
     given = {"num_starts": starts, "num_warmup": warmup, "num_samples": samples, "num_chains": chains}
     settings: dict = (_QUICK if quick else {}) | {name: value for name, value in given.items() if value is not None}
-    folder = out or Path("out") / Path(source).stem
+    folder = out or default_folder(source)
     unfinished = Path(f"{folder}.unfinished")
     with exit_codes(unfinished):
         data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, folder)
@@ -132,9 +132,7 @@ def compare(
 
 @app.command(short_help="Compare many models, priors and data sets at once.", epilog=SWEEP_EXAMPLES + EXIT_CODES)
 def sweep(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="DATA…", help="CSV, TSV, Parquet or .npy files.", show_default=False)
-    ],
+    sources: Annotated[list[str], typer.Argument(metavar="DATA…", help="Files, as for compare.", show_default=False)],
     components: Annotated[
         str, typer.Option("--components", "-k", metavar="A:B", help="Numbers of components: 1:4, 2,3 or 2.")
     ] = "1:3",
@@ -278,7 +276,7 @@ def select(
     (select.html) and its numbers (select.json).
     """
     begin = time.perf_counter()
-    folder = out or Path("out") / f"{Path(source).stem}-select"
+    folder = out or default_folder(source, "-select")
     with exit_codes():
         counts = parse_components(components)
         data = read_rows(source, columns, drop_missing, max(counts), folder)
@@ -343,7 +341,7 @@ def calibrate(
     Takes about half a second for each data set of a few hundred rows.
     """
     begin = time.perf_counter()
-    folder = out or Path("out") / f"{Path(source).stem}-calibration"
+    folder = out or default_folder(source, "-calibration")
     with exit_codes():
         data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, folder)
         import jax

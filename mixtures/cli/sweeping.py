@@ -31,10 +31,11 @@ class Asked(NamedTuple):
 
 def prepare(asked: Asked, folder: Path) -> tuple[dict[str, "Data"], dict[str, "Prior"]]:
     """Data sets and priors by name; everything that can be checked before fitting is, lightest first."""
+    from mixtures._files import short_name
     from mixtures.cli.prior_text import parse_prior
 
     calls = {text: None if text.strip() == "default" else parse_prior(text) for text in asked.priors}
-    names = [Path(source).stem for source in asked.sources]
+    names = [short_name(source) for source in asked.sources]
     if len(set(names)) < len(names):
         raise typer.BadParameter("two files have the same name; rename one.", param_hint="DATA")
     most = max(asked.counts)
