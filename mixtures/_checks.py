@@ -13,6 +13,8 @@ from jax.core import Tracer
 from jax.sharding import NamedSharding
 from jaxtyping import Array, Float, Int
 
+from mixtures._frames import numbers_of
+
 _LONGEST = 60  # characters of a value in a message
 
 
@@ -22,8 +24,8 @@ def is_traced(*values) -> bool:
 
 
 def as_rows(x) -> Float[Array, "N D"]:
-    """Data of shape (N,) or (N, D) as an (N, D) array in JAX's default precision."""
-    x = as_float("x", x)
+    """Data of shape (N,) or (N, D), or a table's numeric columns, as an (N, D) array in JAX's default precision."""
+    x = as_float("x", numbers_of(x))
     if x.ndim not in (1, 2) or x.size == 0:
         raise ValueError(f"x must have shape (N,) or (N, D) with at least one row, got shape {x.shape}.")
     x = _with_automatic_sharding(x)

@@ -3,7 +3,6 @@
 Everything that can be wrong with data is found here, before anything is fitted, and said in one sentence.
 """
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mixtures._files import DataError, default_names, listed, one_line, read_table, say_rows_from_zero
+from mixtures._files import STANDARD_INPUT, DataError, default_names, listed, one_line, read_table, say_rows_from_zero
+from mixtures._frames import Frame, as_frame, check_names, filled, numeric_columns, refuse_repeated
 
 __all__ = ["Data", "DataError", "Tie", "as_data", "check_components", "read_data"]
 
@@ -38,6 +38,10 @@ class Data:
     source: str = "array"
     notes: tuple[str, ...] = ()
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The values, so that `Data` stand for them wherever an array is asked for."""
+        return np.array(self.values, dtype, copy=copy)
+
     def ties(self) -> list[Tie]:
         """Rows that occur more than once, most frequent first."""
         unique, inverse, counts = np.unique(self.values, axis=0, return_inverse=True, return_counts=True)
@@ -48,13 +52,15 @@ class Data:
 
 
 def read_data(source: str | Path, columns: Sequence[str] | None = None, drop_missing: bool = False) -> Data:
-    """Read rows from a CSV, TSV, Parquet or .npy file.
+    """Read rows from a file or from standard input.
 
     Parameters
     ----------
     source
-        The file; its ending says what it is. Text is UTF-8, separated by commas (tabs in TSV), under a line of column
-        names. The columns of an array (.npy, one- or two-dimensional) are called x, or x1, x2, ….
+        The file; its ending says what it is: .csv, .tsv, .csv.gz, .tsv.gz, .parquet, .feather, .arrow, .npy or .npz.
+        Text is UTF-8, separated by commas (tabs in TSV), under a line of column names. The columns of an array (one- or
+        two-dimensional) are called x, or x1, x2, …; one-dimensional arrays of one length in an .npz file are columns,
+        called as they are there. ``"-"`` is CSV or TSV from standard input.
     columns
         Names of the columns to use, in this order; all numeric columns if not given.
     drop_missing
@@ -65,11 +71,13 @@ def read_data(source: str | Path, columns: Sequence[str] | None = None, drop_mis
     DataError
         If the file or the columns cannot be used; the message says why, where, and what to do.
     """
-    table = read_table(Path(source))
-    if isinstance(table.content, np.ndarray):
-        data = _from_array(table.content, str(source), None)
+    table = read_table(source, columns)
+    source = "stdin" if source == STANDARD_INPUT else str(source)
+    frame = as_frame(table.content)
+    if frame is None:
+        data = _from_array(table.content, source, None)
         return _check_rows(data if columns is None else _choose(data, columns), drop_missing, table.say_rows)
-    data = _from_frame(table.content, str(source), columns, table.say_rows)
+    data = _from_frame(frame, source, columns, table.say_rows)
     return _check_rows(replace(data, notes=table.notes + data.notes), drop_missing, table.say_rows)
 
 
@@ -79,10 +87,12 @@ def as_data(x: Any, columns: Sequence[str] | None = None) -> Data:
     Parameters
     ----------
     x
-        An array of shape (N,) or (N, D), a pandas DataFrame or Series, or `Data`, which is returned as it is.
+        An array of shape (N,) or (N, D); a DataFrame, LazyFrame, Series or table of pandas, Polars, Arrow or another
+        library that narwhals knows; an xarray DataArray (rows along its first dimension, columns named by the
+        coordinate of its second) or Dataset (its variables are the columns); or `Data`, returned as it is.
     columns
-        Of a DataFrame or `Data`: the columns to use (all numeric ones of a DataFrame if not given). Of an array: the
-        names of all its columns (x, or x1, x2, … if not given).
+        Of a table or `Data`: the columns to use (all numeric ones of a table if not given). Of an array: the names of
+        all its columns (x, or x1, x2, … if not given).
 
     Raises
     ------
@@ -91,12 +101,10 @@ def as_data(x: Any, columns: Sequence[str] | None = None) -> Data:
     """
     if isinstance(x, Data):
         return x if columns is None else _choose(x, columns)
-    if type(x).__module__.partition(".")[0] == "pandas" and hasattr(x, "to_frame"):  # a Series or an Index
-        x = x.to_frame("x" if x.name is None else x.name)
-    if type(x).__module__.partition(".")[0] == "pandas" and hasattr(x, "columns"):
-        return _check_rows(_from_frame(x, "data", columns, say_rows_from_zero), False, say_rows_from_zero)
+    if (frame := as_frame(x)) is not None:
+        return _check_rows(_from_frame(frame, "data", columns, say_rows_from_zero), False, say_rows_from_zero)
     try:
-        array = np.ma.filled(x.astype(np.float64), np.nan) if isinstance(x, np.ma.MaskedArray) else np.asarray(x)
+        array = filled(x) if isinstance(x, np.ma.MaskedArray) else np.asarray(x)
     except (TypeError, ValueError) as error:
         raise DataError(
             f"Data must be numbers in rows of equal length, which this {type(x).__name__} is not."
@@ -125,94 +133,9 @@ def check_components(data: Data, num_components: int) -> None:
         )
 
 
-class _Column(NamedTuple):
-    """A column as numbers, and what of it is not one: its kind ("text", "boolean", …) or single cells of text."""
-
-    values: np.ndarray
-    kind: str = ""
-    text_rows: tuple[int, ...] = ()
-    first_text: str = ""
-
-    def say_text(self, say_rows: _SayRows) -> str:
-        """Name the first cell of text, and count the others."""
-        more = len(self.text_rows) - 1
-        others = f" and {more} more cell{'s' if more > 1 else ''}" if more else ""
-        return f"{self.first_text!r} in {say_rows(self.text_rows[:1])}{others}"
-
-
-def _from_frame(frame, source: str, columns: Sequence[str] | None, say_rows: _SayRows) -> Data:
-    """Choose the columns asked for, or all numeric ones, and say what was left out."""
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    _refuse_repeated(list(frame.columns), source)
-    if not len(frame):
-        raise DataError(f"{source} has no rows below its column names; give at least two.")
-    if columns is not None:
-        _check_names(columns, list(frame.columns), source)
-    parsed = {name: _parse(frame[name]) for name in (frame.columns if columns is None else columns)}
-    numeric = {name: c.values for name, c in parsed.items() if not c.kind and not c.text_rows}
-    strays = {name: c for name, c in parsed.items() if not c.kind and c.text_rows}
-    others = [f"{name} ({c.kind})" for name, c in parsed.items() if c.kind]
-    if columns is None and not numeric and not strays:
-        raise DataError(f"{source} has no numeric column, only {listed(others)}; give at least one.")
-    if columns is not None or not numeric:
-        for name, column in parsed.items():
-            _refuse_unless_numeric(name, column, source, say_rows)
-    notes = [f"Not numeric, so left out: {listed(others)}."] if others else []
-    notes += [
-        f"Column {name} is left out, though numeric but for {c.say_text(say_rows)}." for name, c in strays.items()
-    ]
-    return Data(np.column_stack(list(numeric.values())), tuple(numeric), source, tuple(notes))
-
-
-def _parse(series) -> _Column:
-    import pandas as pd
-
-    types, missing = pd.api.types, series.isna().to_numpy()
-    values = np.full(len(series), np.nan)
-    if types.is_complex_dtype(series.dtype):
-        return _Column(values, "complex")
-    if missing.all():
-        return _Column(values, "empty")
-    if types.is_bool_dtype(series.dtype):
-        return _Column(values, "boolean")
-    if types.is_numeric_dtype(series.dtype):
-        return _Column(series.to_numpy(np.float64, na_value=np.nan))
-    if not (types.is_object_dtype(series.dtype) or types.is_string_dtype(series.dtype)):
-        return _Column(values, str(series.dtype))
-    if all(isinstance(cell, bool | np.bool) for cell in series[~missing]):
-        return _Column(values, "boolean")
-    cells = series[~missing].astype(str).str.strip()
-    values[~missing] = np.asarray(pd.to_numeric(cells, errors="coerce"), np.float64)
-    text_rows = np.flatnonzero(np.isnan(values) & ~missing)
-    first_text = str(series.iloc[text_rows[0]]) if len(text_rows) else ""
-    return _Column(values, "text" if 2 * len(text_rows) >= len(cells) else "", tuple(text_rows.tolist()), first_text)
-
-
-def _refuse_unless_numeric(name: str, column: _Column, source: str, say_rows: _SayRows) -> None:
-    if column.text_rows:
-        told = column.say_text(say_rows)
-        raise DataError(f"Column {name} of {source} should hold numbers, but has {told}; mend it or leave it out.")
-    if column.kind:
-        raise DataError(f"Column {name} of {source} is {column.kind}, not numeric; choose columns of real numbers.")
-
-
-def _refuse_repeated(names: Sequence[str], source: str) -> None:
-    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    if repeated:
-        raise DataError(f"{source} has column {repeated[0]!r} more than once; name every column once.")
-
-
-def _check_names(columns: Sequence[str], names: Sequence[str], source: str) -> None:
-    """Refuse a choice of columns that is empty, repeats one, or names one that is not there."""
-    if isinstance(columns, str) or not len(columns):
-        raise DataError(f"columns must be one or more names, got {columns!r}; {source} has {listed(names)}.")
-    _refuse_repeated(list(columns), "The choice of columns")
-    for name in columns:
-        if name not in names:
-            by_lower = {n.lower(): n for n in names}
-            near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.5)
-            hint = f" (did you mean {by_lower[near[0]]!r}?)" if near else ""
-            raise DataError(f"{source} has no column {name!r}{hint}; it has {listed(names, most=20)}.")
+def _from_frame(frame: Frame, source: str, columns: Sequence[str] | None, say_rows: _SayRows) -> Data:
+    found = numeric_columns(frame, source, columns, say_rows)
+    return Data(found.values, found.names, source, found.notes)
 
 
 def _from_array(array: np.ndarray, source: str, columns: Sequence[str] | None) -> Data:
@@ -230,14 +153,14 @@ def _from_array(array: np.ndarray, source: str, columns: Sequence[str] | None) -
         raise DataError(f"{source} must hold real numbers, got an array of {array.dtype}; convert it to floats.")
     values = np.asarray(array, np.float64).reshape(len(array), -1)
     names = default_names(values.shape[1]) if columns is None else [str(name) for name in columns]
-    _refuse_repeated(names, "The list of columns")
+    refuse_repeated(names, "The list of columns")
     if len(names) != values.shape[1]:
         raise DataError(f"columns must give one name for each of {values.shape[1]} columns, got {listed(names)}.")
     return Data(values, tuple(names), source)
 
 
 def _choose(data: Data, columns: Sequence[str]) -> Data:
-    _check_names(columns, data.columns, data.source)
+    check_names(columns, data.columns, data.source)
     where = [data.columns.index(name) for name in columns]
     return replace(data, values=data.values[:, where], columns=tuple(columns))
 

@@ -3,6 +3,7 @@
 import pickle
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -16,6 +17,7 @@ from mixtures._cards import Card, by_entry
 from mixtures._trees import flatten_draws
 from mixtures.compare.sweep import Case
 from mixtures.compare.verdict import NOT_COMPARABLE, NOT_CONVERGED, Finding, Verdict
+from mixtures.report.content import content
 from tests.report import fake
 
 NO_RESULTS = {"Data", "Finding", "Gaussian", "GaussianParams", "GaussianWithNoise", "Mixture", "Status"}
@@ -67,6 +69,7 @@ OUTCOMES = {
     "EMIntervals": "observed: available",
     "Prediction": "EM minus posterior",
     "Prediction, not measured": "Prediction of rows left out: not measured",
+    "SavedComparison": "EM, VI and NUTS, saved: agree",
     "Sweep": "Sweep: 2 comparisons of EM, VI and NUTS",
     "Verdict": "Verdict: agree",
 }
@@ -145,6 +148,7 @@ def results():
         "EMIntervals": c.intervals[0],
         "Prediction": c.prediction,
         "Prediction, not measured": replace(c.prediction, em=failed),
+        "SavedComparison": mx.SavedComparison(Path("fit"), content(c)),
         "Sweep": mx.Sweep(cases),
         "Verdict": c.verdict,
     }

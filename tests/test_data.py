@@ -1,13 +1,23 @@
 """Reading data: what is read, what is refused, and in which words."""
 
+import datetime
 import decimal
+import io
+import sys
 
+import jax
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import xarray as xr
 
+import mixtures as mx
 from mixtures import data as data_module
-from mixtures._files import listed
+from mixtures._checks import as_rows
+from mixtures._files import listed, short_name
+from mixtures._frames import numbers_of
 from mixtures.data import Data, DataError, as_data, check_components, read_data
 
 
@@ -40,17 +50,73 @@ def test_columns_come_in_the_order_asked_for(tmp_path):
     np.testing.assert_array_equal(data.values, [[3, 1], [7, 4]])
 
 
-def test_tsv_parquet_and_npy_agree_with_csv(tmp_path):
+def test_every_kind_of_file_agrees_with_csv(tmp_path):
     values = np.array([[1.1, 2.0], [3.3, -4e-7], [5.0, 6.0]])
     frame = pd.DataFrame(values, columns=["x1", "x2"])
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
     frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_csv(tmp_path / "a.csv.gz", index=False)
+    frame.to_csv(tmp_path / "a.TSV.GZ", index=False, sep="\t", compression="gzip")
+    frame.to_feather(tmp_path / "a.feather")
+    pl.from_pandas(frame).write_ipc(tmp_path / "a.arrow")
     np.save(tmp_path / "a.npy", values)
-    for ending in ("csv", "tsv", "parquet", "npy"):
+    np.savez(tmp_path / "a.npz", values)
+    for ending in ("csv", "tsv", "csv.gz", "TSV.GZ", "parquet", "feather", "arrow", "npy", "npz"):
         data = read_data(tmp_path / f"a.{ending}")
         assert data.columns == ("x1", "x2"), ending
         np.testing.assert_array_equal(data.values, values, err_msg=ending)
+
+
+def test_arrow_streams_are_read(tmp_path):
+    FRAME.select("count", "word").write_ipc_stream(tmp_path / "a.arrow")
+    data = read_data(tmp_path / "a.arrow")
+    assert (data.columns, data.notes) == (("count",), ("Not numeric, so left out: word (text).",))
+
+
+def test_arrays_of_one_length_are_columns(tmp_path):
+    np.savez_compressed(tmp_path / "a.npz", b=[1.0, 2.0], a=[3.0, 5.0], grid=np.ones((2, 2)))
+    np.savez_compressed(tmp_path / "b.npz", b=[1.0, 2.0], a=[3.0, 5.0])
+    assert read_data(tmp_path / "b.npz").columns == ("b", "a")
+    for name in ("a", "b"):
+        data = read_data(tmp_path / f"{name}.npz", columns=["a", "b"])
+        assert data.columns == ("a", "b")
+        assert data.values.tolist() == [[3, 1], [5, 2]]
+    with pytest.raises(
+        DataError, match=r"not columns of one length, b \(2,\), a \(2,\) and grid \(2, 2\); choose by name"
+    ):
+        read_data(tmp_path / "a.npz")
+    with pytest.raises(DataError, match="no column 'c'; it has b and a"):
+        read_data(tmp_path / "b.npz", columns=["a", "c"])
+
+
+def pipe(monkeypatch, content):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+
+@pytest.mark.parametrize("text", ["y,größe\n1,2\n3,5\n", "\ufeffy\tgröße\r\n1\t2\r\n3\t5\r\n"], ids=["csv", "tsv"])
+def test_standard_input_is_csv_or_tsv(monkeypatch, text):
+    pipe(monkeypatch, text.encode())
+    data = read_data("-")
+    assert (data.columns, data.source) == (("y", "größe"), "stdin")
+    assert data.values.tolist() == [[1, 2], [3, 5]]
+
+
+def test_bad_standard_input(monkeypatch):
+    cases = {b"PAR1\xff": "is not UTF-8", b"": "stdin is empty", b"y\n1\nx\n2\n3\n": r"'x' in data row 2 \(line 3\)"}
+    for content, words in cases.items():
+        pipe(monkeypatch, content)
+        with pytest.raises(DataError, match=words) as caught:
+            read_data("-")
+        assert is_one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("-", "stdin"), ("a/b.csv", "b"), ("a/b.c.CSV.gz", "b.c"), ("b.npz", "b"), ("b", "b"), (".csv", ".csv")],
+)
+def test_short_names(source, name):
+    assert short_name(source) == name
 
 
 def test_text_is_read_to_the_last_digit(tmp_path):
@@ -190,6 +256,7 @@ def test_bad_arrays_are_refused_in_files_and_in_python(tmp_path, array, words):
 def test_bad_files(tmp_path):
     np.savez(tmp_path / "several.npz", a=1, b=2)
     (tmp_path / "several.npz").rename(tmp_path / "several.npy")
+    np.savez(tmp_path / "none.npz")
     np.save(tmp_path / "objects.npy", np.array([{}, None]), allow_pickle=True)
     (tmp_path / "folder.csv").mkdir()
     cases = {
@@ -203,7 +270,13 @@ def test_bad_files(tmp_path):
         write(tmp_path / "a.parquet", "hello"): "cannot be read as Parquet",
         write(tmp_path / "a.npy", "hello"): "damaged",
         write(tmp_path / "b.npy", ""): "damaged",
-        tmp_path / "several.npy": "several arrays",
+        tmp_path / "several.npy": r"several arrays .* a \(\) and b \(\)",
+        tmp_path / "none.npz": "holds no array",
+        write(tmp_path / "a.npz", "hello"): "damaged",
+        write(tmp_path / "a.csv.gz", "y\n1\n2\n"): "cannot be read: Not a gzipped file",
+        write(tmp_path / "b.feather", "hello"): "cannot be read as Feather or Arrow",
+        write(tmp_path / "a.cvs", "1\n2\n"): r"unknown kind \(\.cvs\), perhaps meant to be \.csv",
+        tmp_path / "utf16.tsv": r"no file \S+ \(did you mean \S+utf16.csv\?\)",
         tmp_path / "objects.npy": "holds Python objects",
     }
     for path, words in cases.items():
@@ -279,6 +352,97 @@ def test_jax_arrays_are_data():
     data = as_data(jnp.arange(4.0))
     assert data.values.dtype == np.float64
     assert data.values.shape == (4, 1)
+
+
+FRAME = pl.DataFrame(
+    {
+        "length": [1.5, None, 4.0, 2.0],
+        "count": [1, 2, 3, 2**53 + 1],
+        "big": pl.Series([1, 2, 3, 4], dtype=pl.Int128),
+        "price": [decimal.Decimal("1.10"), decimal.Decimal("2"), decimal.Decimal("3"), decimal.Decimal("4")],
+        "digits": ["1", " 2.5", "3", "4"],
+        "stray": [True, False, None, True],
+        "word": ["a", "b", None, "c"],
+        "kind": pl.Series(["u", "v", "u", "v"], dtype=pl.Categorical),
+        "when": [datetime.date(2020, 1, day) for day in (1, 2, 3, 4)],
+        "nothing": [None] * 4,
+    }
+)
+NUMBERS = ["length", "count", "price", "digits"]
+
+
+@pytest.mark.parametrize(
+    "make", [pl.DataFrame, pl.DataFrame.lazy, pl.DataFrame.to_arrow, lambda f: f.to_arrow().to_batches()[0]]
+)
+def test_tables_of_other_libraries_are_read_as_those_of_pandas_are(make):
+    table = make(FRAME.select(pl.exclude("big")))
+    full = make(FRAME.select(pl.exclude("big")).drop_nulls(["length"]))
+    with pytest.raises(DataError, match=r"1 missing value: column length in row 1 \(counted from 0\)"):
+        as_data(table)
+    data = as_data(full)
+    assert data.columns == tuple(NUMBERS)
+    out = "stray (boolean), word (text), kind (categorical), when (date) and nothing (empty)"
+    assert data.notes == (f"Not numeric, so left out: {out}.",)
+    assert data.values[-1].tolist() == [2.0, float(2**53), 4.0, 4.0]
+    pandas = FRAME.drop_nulls(["length"]).select(NUMBERS).to_pandas()
+    np.testing.assert_array_equal(data.values, as_data(pandas).values)
+    assert as_data(full, ["digits", "count"]).columns == ("digits", "count")
+    with pytest.raises(DataError, match=r"no column 'lenght' \(did you mean 'length'\?\)"):
+        as_data(full, ["lenght"])
+
+
+def test_wide_integers_and_single_columns_are_read():
+    assert as_data(FRAME.select("big")).values.ravel().tolist() == [1, 2, 3, 4]
+    for column in (FRAME["count"], FRAME["count"].to_pandas()):
+        assert as_data(column).columns == ("count",)
+    for column in (FRAME["count"].to_arrow(), pa.chunked_array([[1, 2], [5]]), pd.Index([1, 2, 5])):
+        assert as_data(column).columns == ("x",)
+    assert np.isnan(numbers_of(FRAME["length"])[1, 0])
+
+
+def test_xarray_names_columns_by_coordinate_or_variable():
+    values = np.array([[1.0, 2.0], [3.0, 5.0], [4.0, 4.0]])
+    named = xr.DataArray(values, dims=("row", "side"), coords={"side": ["left", "right"]})
+    assert as_data(named).columns == ("left", "right")
+    assert as_data(xr.DataArray(values)).columns == ("x1", "x2")
+    assert as_data(xr.DataArray(values[:, 0], name="left")).columns == ("left",)
+    both = xr.Dataset({"left": ("row", values[:, 0]), "right": ("row", values[:, 1])})
+    assert as_data(both).columns == ("left", "right")
+    np.testing.assert_array_equal(as_data(both).values, values)
+    with pytest.raises(DataError, match=r"has left \(row\), right \(row\) and all \(row, side\): choose"):
+        as_data(both.assign(all=named.drop_vars("side")))
+    with pytest.raises(DataError, match=r"shape \(3, 2, 1\)"):
+        as_data(xr.DataArray(values[..., None]))
+
+
+def test_tables_that_cannot_be_read_are_refused_in_a_sentence():
+    cases = {
+        "cannot be collected": FRAME.lazy().select("nowhere"),
+        "no rows": FRAME.clear(),
+        r"no numeric column, only word \(text\)": FRAME.select("word"),
+        "has no variable": xr.Dataset(),
+    }
+    for words, table in cases.items():
+        with pytest.raises(DataError, match=words) as caught:
+            as_data(table)
+        assert is_one_sentence(str(caught.value))
+
+
+def test_every_function_takes_tables_and_data(recwarn):
+    model = mx.Mixture.for_data(FRAME.select("count"), 1)
+    params = mx.fit_em(model, FRAME["count"], key=jax.random.key(0), num_starts=1).params
+    expected = model.log_prob(params, np.array([1.0, 2, 3, 2**53]))
+    for x in (FRAME.select("count"), as_data(FRAME.select("count")), FRAME.select("count").to_arrow()):
+        np.testing.assert_array_equal(model.log_prob(params, x), expected)
+    assert not recwarn
+    with pytest.warns(UserWarning, match=r"left out: word \(text\)"):
+        np.testing.assert_array_equal(model.log_prob(params, FRAME.select("count", "word")), expected)
+    assert np.isnan(as_rows(np.ma.masked_array([1, 2, 7], [False, False, True]))).ravel().tolist() == [
+        False,
+        False,
+        True,
+    ]
+    assert as_rows(FRAME["length"]).shape == (4, 1)
 
 
 # --- components and ties ---------------------------------------------------------------------------------------------

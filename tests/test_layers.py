@@ -7,6 +7,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mixtures"
 LAYERS = [
+    {"_files"},
+    {"_frames"},
     {
         "_kernel",
         "_status",
@@ -14,7 +16,6 @@ LAYERS = [
         "_drivers",
         "_distributions",
         "_rotations",
-        "_files",
         "_trees",
         "_version",
         "_numbers",

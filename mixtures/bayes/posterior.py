@@ -197,9 +197,12 @@ class Posterior[Info: AbstractInfo](eqx.Module, Shown):
             found[method] = float(jnp.mean(jnp.all(other == own, axis=-1)))
         return found
 
-    @eqx.filter_jit
     def pointwise_log_likelihood(self, x: Real[ArrayLike, "N *D"]) -> Float[Array, "C S N"]:
         """Log density of every row under every draw."""
+        return self._pointwise(as_rows(x))
+
+    @eqx.filter_jit
+    def _pointwise(self, x: Float[Array, "N D"]) -> Float[Array, "C S N"]:
         rows = self.model.prepare(x)
         flat = flatten_draws(self.params)
         values = map_draws(lambda p: self.model.log_prob(p, rows), flat, rows.num_rows * self.model.num_components)

@@ -25,7 +25,7 @@ from mixtures.cli.epilogs import (
     SELECT_EXAMPLES,
     SWEEP_EXAMPLES,
 )
-from mixtures.cli.prepare import prepare, read_rows
+from mixtures.cli.prepare import default_folder, prepare, read_rows
 from mixtures.cli.runtime import (
     BAD_INPUT,
     FAILED,
@@ -122,7 +122,7 @@ def compare(
     settings: dict = (options.QUICK if quick else {}) | {
         name: value for name, value in given.items() if value is not None
     }
-    folder = out or Path("out") / Path(source).stem
+    folder = out or default_folder(source)
     unfinished = Path(f"{folder}.unfinished")
     with exit_codes(unfinished, context.obj):
         screen = Screen(as_json, quiet, verbose)
@@ -268,7 +268,7 @@ def select(
     (select.html) and its numbers (select.json).
     """
     begin = time.perf_counter()
-    folder = out or Path("out") / f"{Path(source).stem}-select"
+    folder = out or default_folder(source, "-select")
     with exit_codes():
         screen = Screen(as_json, quiet, verbose)
         counts = parse_components(components)

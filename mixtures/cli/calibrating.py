@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mixtures.cli import display, options
-from mixtures.cli.prepare import prepare
+from mixtures.cli.prepare import default_folder, prepare
 from mixtures.cli.runtime import exit_codes
 from mixtures.cli.screen import Screen
 
@@ -87,7 +87,7 @@ def calibrate(
     Takes about half a second for each data set of a few hundred rows.
     """
     begin = time.perf_counter()
-    folder = out or Path("out") / f"{Path(source).stem}-calibration"
+    folder = out or default_folder(source, "-calibration")
     with exit_codes():
         screen = Screen(as_json, quiet, verbose)
         data, model = prepare(source, columns, drop_missing, components, covariance, noise, prior, folder)

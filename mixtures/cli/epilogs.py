@@ -18,6 +18,7 @@ Examples:
   mixtures compare timeseries.csv --components 3
   mixtures compare iris.csv -k 3 --columns sepal_width,petal_width -o out/iris
   mixtures compare heights.tsv --covariance tied --quick
+  zcat heights.csv.gz | mixtures compare - -k 2 --out out/heights
   mixtures compare acidity.csv --calibrate 200
   mixtures compare heights.tsv --prior 'mean=Normal(170, 20);
       scale=LogNormal(2, 0.5); weights=Dirichlet(2)'

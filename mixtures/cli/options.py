@@ -55,7 +55,15 @@ def check_covariance(name: str) -> str:
         raise typer.BadParameter(str(error)) from error
 
 
-Source = Annotated[str, typer.Argument(metavar="DATA", help="A CSV, TSV, Parquet or .npy file.", show_default=False)]
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A CSV, TSV (both also .gz), Parquet, Feather, Arrow, .npy or .npz file; - for CSV or TSV from standard "
+        "input.",
+        show_default=False,
+    ),
+]
 Components = Annotated[int, typer.Option("--components", "-k", metavar="K", help="Number of mixture components.")]
 Columns = Annotated[
     str | None,

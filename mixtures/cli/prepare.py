@@ -30,6 +30,13 @@ def read_rows(source: str, columns: str | None, drop_missing: bool, components: 
     return data
 
 
+def default_folder(source: str, ending: str = "") -> Path:
+    """Where results go that no folder was named for: a folder in out/ with the name of the data."""
+    from mixtures._files import short_name
+
+    return Path("out") / f"{short_name(source)}{ending}"
+
+
 def prepare(
     source: str,
     columns: str | None,

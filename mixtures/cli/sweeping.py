@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 def sweep(
     context: typer.Context,
-    sources: Annotated[
-        list[str], typer.Argument(metavar="DATA…", help="CSV, TSV, Parquet or .npy files.", show_default=False)
-    ],
+    sources: Annotated[list[str], typer.Argument(metavar="DATA…", help="Files, as for compare.", show_default=False)],
     components: Annotated[
         str, typer.Option("--components", "-k", metavar="A:B", help="Numbers of components: 1:4, 2,3 or 2.")
     ] = "1:3",
@@ -93,10 +91,11 @@ class Asked(NamedTuple):
 
 def prepare(asked: Asked, folder: Path) -> tuple[dict[str, "Data"], dict[str, "Prior"]]:
     """Data sets and priors by name; everything that can be checked before fitting is, lightest first."""
+    from mixtures._files import short_name
     from mixtures.cli.prior_text import parse_prior
 
     calls = {text: None if text.strip() == "default" else parse_prior(text) for text in asked.priors}
-    names = [Path(source).stem for source in asked.sources]
+    names = [short_name(source) for source in asked.sources]
     if len(set(names)) < len(names):
         raise typer.BadParameter("two files have the same name; rename one.", param_hint="DATA")
     most = max(asked.counts)

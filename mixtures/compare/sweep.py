@@ -12,6 +12,7 @@ from jaxtyping import Array, Key
 
 from mixtures._cards import Card, Shown
 from mixtures._checks import check_count, check_key, check_type
+from mixtures._files import short_name
 from mixtures._numbers import fixed, plus_minus
 from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.numpyro_model import refuse_flat
@@ -200,7 +201,7 @@ def _named(data: Any) -> dict[str, Any]:
     if isinstance(data, Mapping):
         return {str(name): one for name, one in data.items()}
     one = as_data(data)
-    return {Path(one.source).stem: one}
+    return {short_name(one.source): one}
 
 
 def _model(data: Data, num_components: int, covariance: str, prior: Prior, noise: bool) -> Mixture:

@@ -56,8 +56,7 @@ def test_blocks_and_samples(single, monkeypatch):
     jax.clear_caches()
     monkeypatch.setattr(module, "_BLOCK_ELEMENTS", 7 * posterior.log_joint.size)
     np.testing.assert_allclose(mx.loo(posterior, x).pointwise, whole.pointwise)
-    monkeypatch.setattr(module, "_MOST_ROWS", 25)
-    some = mx.loo(posterior, x, key=KEY)
+    some = mx.loo(posterior, x, key=KEY, max_rows=25)
     assert len(np.unique(some.rows)) == 25
     np.testing.assert_allclose(some.pointwise, whole.pointwise[some.rows])
     assert some.elpd == pytest.approx(40 * some.pointwise.mean())

@@ -43,6 +43,13 @@ def test_exit_code_says_what_became_of_it(run, engines, outcome, code):
     assert Path("out/timeseries/report.html").exists()
 
 
+def test_standard_input_is_data(run, engines, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SERIES.read_bytes())))
+    assert run("compare", "-", "-k", "3")[0] == 0
+    assert engines.called["data"].source == "stdin"
+    assert Path("out/stdin/report.html").exists()
+
+
 def test_an_unexpected_failure_is_shown_in_full(run, engines):
     engines.outcome = ZeroDivisionError("a bug")
     code, _, errors = run("compare", SERIES)

@@ -30,7 +30,7 @@ FILES = {
 }
 BAD = {
     "missing file": (["nowhere.csv"], "There is no file nowhere.csv"),
-    "misspelt file": (["godo.csv"], "There is no file godo.csv; did you mean good.csv?"),
+    "misspelt file": (["godo.csv"], "There is no file godo.csv (did you mean good.csv?)"),
     "misspelt file elsewhere": (["theirs/note.txt"], "did you mean theirs/notes.txt?"),
     "a folder": (["folder.csv"], "folder.csv is a folder"),
     "unknown kind": (["a.xlsx"], "unknown kind (.xlsx)"),
