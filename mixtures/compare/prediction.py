@@ -16,7 +16,7 @@ from mixtures.em.cross_validation import CrossValidation, cross_validate
 from mixtures.em.fit import EMFit
 from mixtures.model import Mixture
 
-_DENSITIES = 40_000_000  # draws × rows at which the posterior's densities are evaluated; beyond, rows are sampled
+_DENSITIES = 16_000_000  # draws × rows at which the posterior's densities are evaluated; beyond, rows are sampled
 _STARTS = 8  # random starts of each fold, beside the fit to all rows
 _STARTED = 1_000_000  # rows × random starts of all folds, at most; each fold has one
 
