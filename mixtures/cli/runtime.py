@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 import typer
 
@@ -25,18 +26,19 @@ def exit_codes(unfinished: Path | None = None, arguments: Sequence[str] = ()) ->
     Bad data, folders and priors are one sentence and 2; an interruption 130, with what is kept in `unfinished` and how
     the command with these `arguments` goes on from it; anything else is a failure of this program, 1, shown in full.
     """
+    signals: list[int] = []
     try:
-        with _terminable():
+        with _signals_unwind(signals):
             yield
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise
     except SystemExit:  # a termination signal
         typer.echo(_say_stopped(unfinished, arguments), err=True)
         raise
-    except KeyboardInterrupt:
-        typer.echo(_say_stopped(unfinished, arguments), err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if isinstance(error, KeyboardInterrupt) or signal.SIGINT in signals:  # which compiled code makes another error
+            typer.echo(_say_stopped(unfinished, arguments), err=True)
+            raise typer.Exit(INTERRUPTED) from None
         if isinstance(error, _bad_input()):
             typer.echo(f"Error: {error}", err=True)
             raise typer.Exit(BAD_INPUT) from None
@@ -101,16 +103,23 @@ def _bad_input() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Let a termination signal unwind as an exit does, so that temporary folders are removed."""
+def _signals_unwind(came: list[int]) -> Iterator[None]:
+    """Let SIGTERM unwind as an exit does, so that temporary folders are removed, and note every SIGINT in `came`."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
+    handlers = {signal.SIGTERM: lambda number, _: sys.exit(128 + number), signal.SIGINT: interrupt}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def prepare_jax() -> None:

@@ -1,9 +1,11 @@
-"""JAX's settings under the command line."""
+"""JAX's settings and signals under the command line."""
 
+import signal
 from pathlib import Path
 
 import jax
 import pytest
+import typer
 
 from mixtures.cli import runtime
 
@@ -48,3 +50,18 @@ def test_a_cache_chosen_by_the_user_is_kept(tmp_path, monkeypatch, jax_settings)
     runtime.prepare_jax()
     assert jax_settings()["jax_compilation_cache_dir"] == str(tmp_path / "theirs")
     assert not (tmp_path / "ours").exists()
+
+
+def interrupt_as_a_callback_reports_it():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise RuntimeError("Exception raised in callback: KeyboardInterrupt") from None
+
+
+def test_an_interruption_that_compiled_code_makes_an_error_of_is_still_one(capsys):
+    with pytest.raises(typer.Exit) as stopped, runtime.exit_codes():
+        interrupt_as_a_callback_reports_it()
+    assert stopped.value.exit_code == runtime.INTERRUPTED
+    assert capsys.readouterr().err.startswith("Stopped;")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
