@@ -143,7 +143,6 @@ def _read_text(text: _Text) -> Table:
                 header=None if nameless else 0,
                 skipinitialspace=True,
                 low_memory=False,
-                float_precision="round_trip",
             )
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{name} is empty; give a file with a line of column names and at least two rows.") from error

@@ -116,7 +116,7 @@ def _covariance(spread: Array, count: int, size: int) -> str:
     if shape == (count, size, size):
         return "full"
     if shape in ((count, size), (size, count)):
-        tied = count == size and np.array_equal(spread, spread.T) and np.linalg.matrix_rank(spread) == size
+        tied = count == size and np.allclose(spread, spread.T) and np.linalg.matrix_rank(spread) == size
         return "tied" if tied else "diagonal"
     if shape == (size, size):
         return "tied"

@@ -7,7 +7,7 @@ import numpy as np
 
 from mixtures.audit import probes
 from mixtures.audit.findings import Finding
-from mixtures.audit.layouts import Layout
+from mixtures.audit.layouts import Layout, Raw
 from mixtures.audit.program import Program
 from mixtures.audit.reference import Solution, expected_log_likelihood, gradient, maximiser, pooled, power, scatter
 
@@ -85,6 +85,8 @@ def _same(theirs: Array, expected: Array, tolerance: float, rows: Array, ridge: 
 def m_step_findings(program: Program, step: MStep, expected_exponent: float) -> list[Finding]:
     """What is wrong with an M-step of which this is known."""
     raw, best, found = step.theirs.read(), step.best, []
+    if not np.isfinite(np.concatenate([raw.weights, raw.means.ravel(), raw.spread.ravel()])).all():
+        return [_not_finite(raw)]
     tolerance = 1e-5 if step.theirs.error < 1e-10 else 3e-3
     total = raw.weights.sum()
     if abs(total - 1) > tolerance:
@@ -119,6 +121,17 @@ def m_step_findings(program: Program, step: MStep, expected_exponent: float) -> 
             program, step, "variances", f"their sums are divided by {spread.divisor}, not by n_k", ignored
         )
     return found
+
+
+def _not_finite(raw: Raw) -> Finding:
+    return Finding(
+        "m-step-not-maximiser",
+        "The M-step returns numbers that are not finite.",
+        f"From responsibilities whose rows sum to one it makes weights {raw.weights.tolist()} and means "
+        f"{raw.means.tolist()}.",
+        "A division by zero, or a root or logarithm of a negative number.",
+        "w_k = n_k / N, μ_k = Σ r_nk x_n / n_k and σ²_k = Σ r_nk (x_n − μ_k)² / n_k, with n_k = Σ r_nk.",
+    )
 
 
 def say_weights_sum(total: float, num_rows: int, where: str) -> Finding:

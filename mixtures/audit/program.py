@@ -1,5 +1,6 @@
 """Somebody's E-step and M-step, called safely, in the layouts they use."""
 
+import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ Array = np.ndarray
 
 
 def call(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call somebody's function without its warnings.
+    """Call somebody's function without its warnings, on copies, for it may write into what it is handed.
 
     Raises
     ------
@@ -24,7 +25,7 @@ def call(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            return function(*arguments)
+            return function(*copy.deepcopy(arguments))
         except Exception as error:
             raise ValueError(f"{name} failed with {type(error).__name__}: {error}") from error
 
@@ -47,11 +48,16 @@ class Program:
         Raises
         ------
         ValueError
-            If a step fails at the start it was given, or a shape is not understood.
+            If a step fails at the start it was given, answers differently when asked again, or a shape is not
+            understood.
         """
         layout = Layout.of(params, rows.shape[1])
-        found = call("e_step", e_step, data, params)
+        found, again = (call("e_step", e_step, data, params) for _ in range(2))
         resp = ResponsibilityLayout.of(found, len(rows), layout.num_components)
+        if not np.array_equal(resp.read(found), resp.read(again), equal_nan=True):
+            raise ValueError(
+                "e_step must give the same responsibilities for the same arguments, but two calls differ; fix its seed."
+            )
         program = Program(data, rows, e_step, m_step, layout, resp)
         program.update(np.full(resp.shape, 1 / layout.num_components))
         return program

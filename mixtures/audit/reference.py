@@ -95,7 +95,7 @@ def pooled(sums: Float[Array, "K D D"], counts: Float[Array, " K"], covariance: 
     if covariance in ("diagonal", "tied_diagonal"):
         return found * np.eye(size)
     if covariance in ("spherical", "tied_spherical"):
-        return np.einsum("kii,ij->kij", found, np.eye(size)) / size
+        return np.einsum("kii->k", found)[:, None, None] / size * np.eye(size)
     return found
 
 

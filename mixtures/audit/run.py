@@ -73,8 +73,10 @@ def audit(
         count = check_count("num_components", num_components)
         params = call("fit", fit, data, count)  # type: ignore
         params = getattr(params, "params", params)
-    subject = "the fit" if whole else "the solution"
-    return Audit(_deduplicated(_alone(Layout.of(params, rows.shape[1]), rows, key, whole)), subject)
+    layout = Layout.of(params, rows.shape[1])
+    if whole and layout.num_components != num_components:
+        raise ValueError(f"fit must return {num_components} components, as asked, got {layout.num_components}.")
+    return Audit(_deduplicated(_alone(layout, rows, key, whole)), "the fit" if whole else "the solution")
 
 
 def _steps(program: Program, key) -> list[Finding]:
@@ -85,7 +87,9 @@ def _steps(program: Program, key) -> list[Finding]:
     as_sd = scale == "sd" or (scale is None and e is not None and e.exponent == 2.0 and returned == 0.5)
     variance = 2.0 if as_sd else 1.0
     found = e_step_findings(program, e, variance, rng) + m_step_findings(program, m, 1 / variance)
-    path = run(program, variance)
+    path, failure = run(program, variance)
+    if failure is not None and not found:
+        raise failure
     if not path[-1].finite:
         return found
     found += trajectory_findings(program.rows, path)

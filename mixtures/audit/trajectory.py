@@ -13,17 +13,17 @@ _STEPS = 500
 _DECREASE = 1e-2  # nats; a ridge or rounding moves less
 
 
-def run(program: Program, exponent: float) -> list[Solution]:
+def run(program: Program, exponent: float) -> tuple[list[Solution], ValueError | None]:
     """Iterate both steps from their start, in their own types, until nothing moves or a number is not finite.
 
-    Spreads to the power of `exponent` are variances.
+    Spreads to the power of `exponent` are variances. The second value is what a step failed with on the way.
     """
     params, sd, path = program.layout.params, program.rows.std(axis=0), []
     for _ in range(_STEPS):
         raw = Layout.of(params, program.rows.shape[1]).read()
         path.append(Solution(raw.weights, raw.means, power(raw.spread, exponent)))
         if not path[-1].finite:
-            return path[:-1] or path
+            return path[:-1] or path, None
         if len(path) > 1 and np.abs((path[-1].means - path[-2].means) / sd).max() < 1e-9:
             moved = np.abs(path[-1].covariances - path[-2].covariances).max()
             if moved < 1e-9 * sd.max() ** 2:
@@ -32,9 +32,9 @@ def run(program: Program, exponent: float) -> list[Solution]:
             resp = call("e_step", program.e_step, program.data, params)
             params = call("m_step", program.m_step, program.data, resp)
             Layout.of(params, program.rows.shape[1])
-        except ValueError:
-            break
-    return path
+        except ValueError as error:
+            return path, ValueError(f"{error} (after {len(path) - 1} steps from the start given)")
+    return path, None
 
 
 def trajectory_findings(rows: np.ndarray, path: list[Solution]) -> list[Finding]:

@@ -61,3 +61,7 @@ def bessel(x, resp):
 
 def about_all(x, resp):
     return (resp * (x[:, None] - x.mean()) ** 2).sum(axis=0) / resp.sum(axis=0)
+
+
+def not_finite(x, resp):
+    return np.full(resp.shape[1], np.nan)

@@ -6,6 +6,7 @@ import pytest
 from sklearn.mixture import GaussianMixture
 
 import mixtures as mx
+from mixtures.datasets import load
 from tests.audit import programs as p
 
 FAULTS = {
@@ -103,3 +104,47 @@ def test_wrong_arguments(clean):
         mx.audit(clean)
     with pytest.raises(ValueError, match="no means"):
         mx.audit(clean, params={"weights": [1.0], "variances": [1.0]})
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "diag", "spherical"])
+def test_solutions_of_every_covariance_model_in_unequal_units(covariance):
+    """As many components as features, where a (2, 2) array could be two diagonals or one covariance."""
+    x = load("faithful").values
+    fitted = GaussianMixture(2, covariance_type=covariance, random_state=0, tol=1e-8, n_init=5, max_iter=1000).fit(x)
+    found = mx.audit(x, params=fitted)
+    assert found.findings == (), str(found)
+
+
+def test_what_is_handed_over_may_be_written_into(clean):
+    def e_step(x, params):
+        resp = p.right_e_step(x, params)
+        x += 1
+        params["means"] += 1
+        return resp
+
+    params, before = start(clean), clean.copy()
+    assert mx.audit(clean, e_step=e_step, m_step=p.right_m_step, params=params).findings == ()
+    assert np.array_equal(clean, before)
+    assert np.array_equal(params["means"], start(clean)["means"])
+
+
+def test_programs_that_fail_are_said_to_in_a_sentence(clean):
+    rng, calls = np.random.default_rng(0), []
+
+    def noisy(x, params):
+        resp = p.right_e_step(x, params) + rng.uniform(0, 0.01, (len(x), 3))
+        return resp / resp.sum(axis=1, keepdims=True)
+
+    def late(x, params):
+        calls.append(0)
+        return p.right_e_step(x, params | ({"weights": "none"} if len(calls) > 17 else {}))
+
+    with pytest.raises(ValueError, match="two calls differ"):
+        mx.audit(clean, e_step=noisy, m_step=p.right_m_step, params=start(clean))
+    with pytest.raises(ValueError, match=r"e_step failed with .*\(after \d+ steps from the start given\)"):
+        mx.audit(clean, e_step=late, m_step=p.right_m_step, params=start(clean))
+    with pytest.raises(ValueError, match="3 components, as asked, got 2"):
+        mx.audit(clean, fit=lambda x, k: GaussianMixture(2, random_state=0).fit(x[:, None]), num_components=3)
+    found = mx.audit(clean, e_step=p.right_e_step, m_step=p.changed_m_step(means=p.not_finite), params=start(clean))
+    assert found.codes[0] == "m-step-not-maximiser"
+    assert "not finite" in found.findings[0].message
