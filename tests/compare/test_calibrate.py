@@ -1,5 +1,7 @@
 """Calibration: coverage known in closed form for one component, nominal for posteriors under the prior they assume."""
 
+from importlib import import_module
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -96,7 +98,9 @@ def test_vi_is_trusted_where_it_converged_with_weights_of_light_tails():
 
 def test_a_report_calibrates_intervals_of_its_own_level(monkeypatch):
     asked = {}
-    monkeypatch.setattr("mixtures.compare.comparison.calibrate", lambda *_, **settings: asked.update(settings))
+    monkeypatch.setattr(
+        import_module("mixtures.compare.comparison"), "calibrate", lambda *_, **given: asked.update(given)
+    )
     x = np.random.default_rng(0).normal(size=30)
     mx.compare(mx.Mixture.for_data(x, 1), x, key=KEY, num_starts=2, num_warmup=50, num_samples=50, num_simulations=7)
     assert (asked["level"], asked["num_simulations"]) == (0.89, 7)
