@@ -241,8 +241,16 @@ def _by_bootstrap(model: Mixture, plan: _Plan, fit: EMFit, x: Float[Array, "N D"
 
 
 def _vi(model: Mixture, plan: _Plan, true: AbstractParams, x: Float[Array, "N D"], key: Key[Array, ""]):
-    effort = {"num_starts": _VI_STARTS, "num_steps": _VI_STEPS, "num_samples": _VI_SAMPLES}
-    return fit_vi(model, x, key=key, guide=plan.guide, reference=true, **effort)
+    return fit_vi(
+        model,
+        x,
+        key=key,
+        guide=plan.guide,
+        num_starts=_VI_STARTS,
+        num_steps=_VI_STEPS,
+        num_samples=_VI_SAMPLES,
+        reference=true,
+    )
 
 
 def _nuts(model: Mixture, plan: _Plan, true: AbstractParams, x: Float[Array, "N D"], key: Key[Array, ""]):
