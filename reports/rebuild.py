@@ -2,6 +2,7 @@
 
 A study is a folder whose README.md has its command in a block of shell. The command is run, its files take the place of
 those in the folder (but for the draws, which are large), and its result is written between the README's markers.
+The two studies of calibration are programs, named ``coverage`` and ``ranks``, that write into their folder themselves.
 """
 
 import json
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 from mixtures.cli.runtime import NOT_COMPARABLE
 
 HERE = Path(__file__).parent
+PROGRAMS = {name: HERE / "calibration" / f"{name}.py" for name in ("coverage", "ranks")}
 _COMMAND = re.compile(r"^uv run mixtures (.+)$", re.MULTILINE)
 _AUDITED = """The program is [by_hand.py](by_hand.py): our own, with the six faults of the one that this project began
 with. This is what
@@ -46,6 +48,9 @@ def run(name: str, folder: Path) -> None:
 
 def rebuild(name: str) -> None:
     """Run a study, and put what it says into its folder."""
+    if name in PROGRAMS:
+        subprocess.run([sys.executable, PROGRAMS[name]], cwd=HERE.parent, check=True)
+        return
     with TemporaryDirectory() as parent:
         found = Path(parent, "out")
         run(name, found)
@@ -106,5 +111,5 @@ def _table(rows: list[dict]) -> str:
 
 if __name__ == "__main__":
     (HERE / "timeseries" / "audit.md").write_text(audit_page(), encoding="utf-8")
-    for wanted in sys.argv[1:] or studies():
+    for wanted in sys.argv[1:] or [*studies(), *PROGRAMS]:
         rebuild(wanted)

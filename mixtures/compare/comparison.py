@@ -24,7 +24,7 @@ from mixtures.bayes.vi import GUIDES, VIInfo, fit_vi
 from mixtures.compare.agreement import AgreementRow, agreement
 from mixtures.compare.calibrate import calibrate
 from mixtures.compare.coverage import Calibration
-from mixtures.compare.densities import Density, density, thin
+from mixtures.compare.densities import LEVEL, Density, density, thin
 from mixtures.compare.intervals import EMIntervals, em_intervals
 from mixtures.compare.location import Location, location
 from mixtures.compare.partitions import Clustering, Place, clustering, place
@@ -148,8 +148,9 @@ def compare(
     num_warmup, num_samples, num_chains
         NUTS iterations for adaptation and kept, per chain, and chains.
     num_simulations
-        Data sets to simulate from the MAP fit, to measure what every method's intervals cover at this sample size, as
-        by `calibrate`; none by default, a few hundred for a result.
+        Data sets to simulate from the MAP fit, to measure what every method's 89 % intervals cover at this sample size,
+        as by `calibrate`; none by default, a few hundred for a result. Each is fitted with less than `x` is, by the
+        counts of `calibrate` and not those given here; the result's sentences say with what.
     checkpoint
         A file in which NUTS keeps its state, to be continued from by the same call; as for `fit_nuts`.
     on_stage
@@ -211,6 +212,7 @@ def compare(
                 truth=best.params,
                 columns=data.columns,
                 guide=guide,
+                level=LEVEL,
                 num_simulations=simulations,
                 on_progress=progress,
             )

@@ -40,7 +40,8 @@ class Calibration(Shown):
 
     Arrays are (M, Q), data sets by quantities, the first `num_label_free` of which do not depend on labels. Components
     are matched to those of the truth. `trusted[method]` (M,) says where the method raises no doubt: standard errors
-    are not refused, Pareto k-hat is at most 0.7, chains converged.
+    are not refused; VI converged, with a Pareto k-hat of at most 0.7; the status of NUTS is that of an estimate.
+    `effort` says in a sentence what each data set was fitted with.
     """
 
     quantities: tuple[str, ...]
@@ -53,6 +54,7 @@ class Calibration(Shown):
     level: float
     num_rows: int
     from_prior: bool
+    effort: str = ""
 
     def rows(self) -> list[CalibrationRow]:
         """Coverage, width and bias of each method on each quantity."""
@@ -73,7 +75,7 @@ class Calibration(Shown):
 
     @property
     def sentences(self) -> list[str]:
-        """What the intervals of each method cover, in words."""
+        """What the intervals of each method cover, in words, and with what they were made."""
         total = len(self.truth)
         told = []
         for method in self.estimates:
@@ -94,7 +96,7 @@ class Calibration(Shown):
                 f"{method}: intervals called {self.level:.0%} cover {np.mean([r.coverage for r in rows]):.1%} on "
                 f"average, at worst {worst.coverage:.1%} ± {worst.error:.1%} ({worst.quantity}); {verdict}{doubt}."
             )
-        return told
+        return [*told, self.effort] if self.effort else told
 
     def card(self) -> Card:
         """What each method covers, in words and by quantity."""

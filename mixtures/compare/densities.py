@@ -13,7 +13,8 @@ from mixtures.bayes.posterior import Posterior
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
-BAND = (0.055, 0.945)  # a central 89 % band, ArviZ's default probability
+LEVEL = 0.89  # of intervals and bands, ArviZ's default probability
+BAND = (0.055, 0.945)  # its central quantiles
 _MAX_DRAWS = 500  # thinned draws that stand for a posterior predictive density
 _NUM_POINTS = 4000  # Monte Carlo points of a Hellinger distance
 _GRID_SIZE = 400

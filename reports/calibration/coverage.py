@@ -1,15 +1,19 @@
-"""The study of coverage: ``uv run python reports/calibration/coverage.py`` writes coverage.json and coverage.svg."""
+"""The study of coverage: ``uv run python reports/calibration/coverage.py`` writes its JSON, SVG and tables."""
 
 import json
 import os
+import re
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from scipy.stats import binomtest
+
 HERE = Path(__file__).parent
-COUNT, LEVEL = 500, 0.9
+COUNT, LEVEL = 100, 0.9
 
 
 class Design(NamedTuple):
@@ -23,11 +27,12 @@ class Design(NamedTuple):
 
 DESIGNS = {
     "parameters from the prior, N = 100": Design(100),
-    "well separated, N = 200": Design(200, (0.4, 0.6), (-3.0, 3.0), (1.0, 1.0)),
-    "overlapping, N = 200": Design(200, (0.4, 0.6), (-1.2, 1.2), (1.0, 1.0)),
-    "few rows, N = 30": Design(30, (0.4, 0.6), (-2.0, 2.0), (1.0, 1.0)),
-    "unequal weights, N = 300": Design(300, (0.05, 0.95), (-3.0, 1.0), (1.0, 1.0)),
+    "well separated, N = 200": Design(200, (0.35, 0.65), (-4.0, 4.0), (1.0, 2.0)),
+    "well separated, equal variances, N = 200": Design(200, (0.35, 0.65), (-4.0, 4.0), (1.0, 1.0)),
+    "overlapping, N = 200": Design(200, (0.35, 0.65), (-1.5, 1.5), (1.0, 2.0)),
+    "few rows, N = 40": Design(40, (0.3, 0.7), (-3.0, 3.0), (1.0, 2.0)),
 }
+_TABLES = re.compile(r"(<!-- coverage -->\n).*(<!-- /coverage -->)", re.DOTALL)
 
 
 def study(name: str) -> dict:
@@ -39,7 +44,7 @@ def study(name: str) -> dict:
 
     import mixtures as mx
 
-    design, begin = DESIGNS[name], time.perf_counter()
+    design, begin, worked = DESIGNS[name], time.perf_counter(), time.process_time()
     informed = mx.priors.Conjugate([0.0], [[2.0]], dof=5.0, shrinkage=0.3)
     vague = mx.priors.Conjugate([0.0], [[1.0]], dof=3.0, shrinkage=0.01)
     model = mx.Mixture(mx.Gaussian(), 2, informed if design.weights is None else vague)
@@ -52,6 +57,7 @@ def study(name: str) -> dict:
     )
     print(f"{name}: {time.perf_counter() - begin:.0f} s", flush=True)
     return {
+        "processor_seconds": round(time.process_time() - worked),
         "label_free": found.quantities[: found.num_label_free],
         "sentences": found.sentences,
         "failed": {method: found.failed(method) for method in found.estimates},
@@ -64,7 +70,7 @@ def draw(studies: dict) -> None:
     """Coverage of every quantity, one panel for each design."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(studies), figsize=(15, 4.6), sharey=True, sharex=True)
+    figure, axes = plt.subplots(1, len(studies), figsize=(16, 4.6), sharey=True, sharex=True)
     noise = 1.96 * (LEVEL * (1 - LEVEL) / COUNT) ** 0.5
     for ax, (name, found) in zip(axes, studies.items(), strict=True):
         methods = list(found["failed"])
@@ -75,12 +81,59 @@ def draw(studies: dict) -> None:
             ax.plot(row["coverage"], methods.index(row["method"]), "o" if free else "D", color=colour,
                     markerfacecolor=colour if free else "white", markersize=4)  # fmt: skip
         ax.set_yticks(range(len(methods)), methods)
-        ax.set_title(name, fontsize=9)
+        ax.set_title(name.replace(", ", ",\n", 1), fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].invert_yaxis()
     axes[0].set_xlabel(f"coverage of {LEVEL:.0%} intervals")
     figure.tight_layout()
     figure.savefig(HERE / "coverage.svg")
+
+
+def tables(studies: dict) -> str:
+    """Least coverage of each method under each design, as Markdown."""
+    head = (
+        "| method | label-free, least | parameters, least | clearly off | no interval | doubts |\n"
+        "| --- | --- | --- | ---: | ---: | ---: |\n"
+    )
+    return "\n".join(f"*{name}*\n\n{head}{_lines(found)}" for name, found in studies.items())
+
+
+def _lines(found: dict) -> str:
+    lines = []
+    for method in sorted(found["failed"], key=_order):
+        rows = [row for row in found["rows"] if row["method"] == method]
+        free = [row for row in rows if row["quantity"] in found["label_free"]]
+        cells = (
+            method,
+            _least(free),
+            _least([row for row in rows if row not in free]),
+            f"{sum(map(_is_off, rows))} of {len(rows)}",
+            f"{found['failed'][method]:.0%}",
+            f"{1 - found['trusted'][method]:.0%}",
+        )
+        lines.append(f"| {' | '.join(cells)} |\n")
+    return "".join(lines)
+
+
+def _order(method: str) -> tuple[int, str]:
+    """Maximum likelihood, MAP, VI, NUTS."""
+    engine = method.partition(",")[0]
+    return ["ML", "MAP", "VI", "NUTS"].index(engine), method
+
+
+def _test(row: dict):
+    return binomtest(round(row["coverage"] * row["intervals"]), row["intervals"], LEVEL)
+
+
+def _is_off(row: dict) -> bool:
+    return _test(row).pvalue < 0.001
+
+
+def _least(rows: list[dict]) -> str:
+    """The least coverage of several quantities with its 95 % Wilson score interval, and of which."""
+    row = min(rows, key=itemgetter("coverage"))
+    low, high = _test(row).proportion_ci(0.95, "wilson")
+    return f"{row['coverage']:.0%} ({100 * low:.0f}–{100 * high:.0f}), {row['quantity']}"
 
 
 def main() -> None:
@@ -97,6 +150,8 @@ def main() -> None:
     }
     (HERE / "coverage.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     draw(studies)
+    page = HERE / "README.md"
+    page.write_text(_TABLES.sub(lambda m: m[1] + tables(studies) + m[2], page.read_text()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,18 @@
 """Calibration: coverage known in closed form for one component, nominal for posteriors under the prior they assume."""
 
+from importlib import import_module
+
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
 from scipy import stats
 
 import mixtures as mx
+from mixtures.compare.calibrate import _trusted as trusted
 from mixtures.compare.coverage import Calibration
+from mixtures.compare.densities import BAND
+from tests.report import fake
 
 KEY = jax.random.key(6)
 SURPRISE = 0.001  # false-alarm rate of each assertion
@@ -54,6 +60,7 @@ def test_posterior_intervals_are_nominal_under_their_prior():
         assert stats.binomtest(round(one.coverage * 100), 100, 0.9).pvalue > SURPRISE, name
     told = dict(sentence.split(":", 1) for sentence in found.sentences)
     assert "none is clearly off nominal" in told["NUTS"]
+    assert told["Each data set"] == " NUTS with 2 chains of 200 + 300 iterations. A fit to the data may do more."
     assert set(found.to_frame()["method"]) == {"NUTS"}
 
 
@@ -68,6 +75,36 @@ def test_at_fixed_parameters_every_data_set_has_the_same_truth(series):
     np.testing.assert_allclose(found.truth[:, place], float(fit.params.means[1, 0]))
     assert abs(np.median(found.estimates["MAP, opg"][:, place]) - found.truth[0, place]) < 0.5
     assert not np.isnan(found.lows["MAP, bootstrap"]).all()
+    assert found.effort.startswith("Each data set: EM from 16 starts; 200 bootstrap replicates.")
+
+
+def batch(*fits):
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *fits)
+
+
+def test_nuts_is_trusted_by_every_label_free_quantity():
+    """A chain whose means lie ten standard deviations off is seen in them, though its log joint density is the same."""
+    sound = fake.series().nuts
+    means = sound.params.means.at[0].add(10 * sound.params.means.std())
+    astray = eqx.tree_at(lambda p: p.params.means, sound, means)
+    assert trusted({}, None, batch(sound, astray))["NUTS"].tolist() == [True, False]
+
+
+def test_vi_is_trusted_where_it_converged_with_weights_of_light_tails():
+    sound, heavy = fake.series().vi.info, fake.poor_vi(fake.series()).vi.info
+    drifting = eqx.tree_at(lambda info: info.drift, sound, sound.drift + 10.0)
+    assert trusted({}, batch(sound, drifting, heavy), None)["VI"].tolist() == [True, False, False]
+
+
+def test_a_report_calibrates_intervals_of_its_own_level(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(
+        import_module("mixtures.compare.comparison"), "calibrate", lambda *_, **given: asked.update(given)
+    )
+    x = np.random.default_rng(0).normal(size=30)
+    mx.compare(mx.Mixture.for_data(x, 1), x, key=KEY, num_starts=2, num_warmup=50, num_samples=50, num_simulations=7)
+    assert (asked["level"], asked["num_simulations"]) == (0.89, 7)
+    assert np.diff(BAND) == pytest.approx(0.89)
 
 
 def test_counts_by_hand():
