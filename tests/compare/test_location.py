@@ -77,12 +77,23 @@ def test_prediction_is_of_rows_left_out(single):
     model, x, fit = single
     posterior = mx.fit_gibbs(model, x, key=KEY, num_warmup=100, num_samples=2000)
     found = predict_fairly(model, x, fit, posterior, key=KEY)
-    assert found.difference == pytest.approx(found.em.total - found.posterior.elpd, abs=1e-6)
+    corrected = np.asarray(found.em.corrected.log_density)
+    assert found.difference == pytest.approx(corrected.sum() - found.posterior.elpd, abs=1e-6)
     assert found.em.total < float(fit.log_likelihood) - 1.0, "in-sample likelihood is not what is compared"
-    gaps = np.asarray(found.em.log_density) - found.posterior.pointwise
+    gaps = corrected - found.posterior.pointwise
     assert found.standard_error == pytest.approx(gaps.std(ddof=1) * np.sqrt(len(x)))
     assert found.reason.startswith("On rows left out ")
     em = eqx.tree_at(lambda f: f.status, found.em, found.em.status.at[0].set(int(mx.Status.DEGENERATE)))
     failed = replace(found, em=em)
     assert np.isnan(failed.difference)
     assert "could not be measured" in failed.reason
+
+
+def test_there_is_no_prediction_without_a_fit_to_all_rows(single):
+    model, x, fit = single
+    posterior = mx.fit_gibbs(model, x, key=KEY, num_warmup=100, num_samples=500)
+    nothing = eqx.tree_at(lambda f: f.params, fit, jax.tree.map(lambda leaf: leaf * jnp.nan, fit.params))
+    found = predict_fairly(model, x, nothing, posterior, key=KEY)
+    assert np.isfinite(found.em.total)
+    assert np.isnan([found.difference, found.standard_error]).all()
+    assert found.reason == "EM's prediction could not be measured: there is no fit to all rows."
