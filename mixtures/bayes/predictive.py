@@ -50,8 +50,8 @@ STATISTICS: dict[str, Statistic] = {
 class PredictiveCheck(Shown):
     """Statistics of the data, and of data sets of the same size simulated under draws of the parameters.
 
-    `observed[name]` has the statistic's own shape, and `simulated[name]` one more axis, of draws, before it. They are of
-    `num_used` rows: all `num_rows`, or a random sample of them.
+    `observed[name]` has the statistic's own shape, and `simulated[name]` one more axis, of draws, before it. They are
+    of `num_used` rows: all `num_rows`, or a random sample of them.
     """
 
     observed: dict[str, Float[np.ndarray, "..."]]

@@ -22,7 +22,8 @@ class Location:
     """Mahalanobis distances from the mean of relabelled posterior draws, in unconstrained coordinates.
 
     `map` is that of EM's MAP and `vi` of VI's mean, in posterior sds over all `dimension` coordinates together;
-    `beyond` is the share of a normal posterior that lies farther out than the MAP. NaN where draws are too few or stuck.
+    `beyond` is the share of a normal posterior that lies farther out than the MAP. NaN where draws are too few or
+    stuck.
     """
 
     map: float

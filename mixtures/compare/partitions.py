@@ -43,8 +43,9 @@ class Place:
     """Where the MAP fit's partition lies among those of a posterior; no label enters.
 
     `expected_vi` (nats) and `expected_binder` (share of pairs) are its mean distances from the posterior's partitions,
-    with the Monte Carlo errors of draws that depend on each other; `least_vi` that of the best partition found. It lies `distance` from that one, whose
-    ball of `level` has the given `radius`; `beyond` is the share of the posterior's partitions at least as far out.
+    with the Monte Carlo errors of draws that depend on each other; `least_vi` that of the best partition found. It lies
+    `distance` from that one, whose ball of `level` has the given `radius`; `beyond` is the share of the posterior's
+    partitions at least as far out.
     `similarity_gap` is the mean difference, over pairs of rows, of being together by its responsibilities and by the
     posterior. All from `num_rows` rows, which are a random sample where there are more.
     """

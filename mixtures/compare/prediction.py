@@ -25,9 +25,8 @@ _STARTED = 1_000_000  # rows × random starts of all folds, at most; each fold h
 class Prediction(Shown):
     """Log density of rows that were not fitted, in nats: `em` by cross-validation, `posterior` by PSIS-LOO.
 
-    No score is of rows that were fitted. A posterior is asked to do without one row at a time, and EM without a tenth of
-    them, which costs it about 5 % of the number of parameters, in nats: EM's scores here are `em.corrected`, which are
-    free of that.
+    In-sample likelihoods are never compared. A posterior does without one row at a time, and EM without a tenth of them,
+    which costs it about 5 % of the number of parameters, in nats: EM's scores here are `em.corrected`, free of that.
     """
 
     em: CrossValidation
@@ -89,8 +88,8 @@ def predict_fairly(
     posterior
         Draws from `fit_nuts`, `fit_gibbs` or `fit_smc`.
     key
-        Random key of the folds. Where there are many rows the posterior is scored on a sample of them, which is the same
-        for all keys, so that predictions of the same data can be compared row by row.
+        Random key of the folds. Where there are many rows the posterior is scored on a sample of them, which is
+        the same for all keys, so that predictions of the same data can be compared row by row.
 
     Raises
     ------

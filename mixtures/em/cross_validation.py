@@ -23,9 +23,9 @@ class CrossValidation(eqx.Module, Shown):
     """Log density of every row under the mixture fitted without its fold, in nats; NaN where that fit failed.
 
     `fold` is the fold of each row and `status` how the fit without it ended. A fit that ended INTERIOR counts as one,
-    with a remark in `reason`; any worse outcome leaves `total`, `mean` and `standard_error` NaN. `bias` is what each row
-    loses because folds are fitted to fewer rows than there are, about d/2(F − 1) nats in all for d parameters and F
-    folds; NaN where there is no fit to all rows. `corrected` is free of it.
+    with a remark in `reason`; any worse outcome leaves `total`, `mean` and `standard_error` NaN. `bias` is what each
+    row's score differs by because folds are fitted to fewer rows than there are, about −d/2(F − 1) nats in all for d
+    parameters and F folds; NaN where there is no fit to all rows. `corrected` is free of it.
     """
 
     log_density: Float[Array, " N"]

@@ -31,7 +31,7 @@ def run():
     """Yield each stage's seconds, compiling included, and those of all when they run again."""
     model, x, fits = stand_ins()
     result, cold = measured(lambda: mx.compare_fits(model, x, key=jax.random.key(1), **fits))
-    again, warm = measured(lambda: mx.compare_fits(model, x, key=jax.random.key(2), **fits))
+    _, warm = measured(lambda: mx.compare_fits(model, x, key=jax.random.key(2), **fits))
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         result.save(Path(folder) / "report")

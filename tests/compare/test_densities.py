@@ -124,8 +124,8 @@ def means_at(centres):
 def test_errors_are_those_of_few_draws_that_depend_on_each_other(correlation):
     """Means drawn from N(1, 0.4²): the predictive is N(1, 1.16), whose distances from N(0, 1) have closed forms.
 
-    Over sixty sets of draws the errors that are stated must be those that are made; all draws independent would be worth
-    160, and those of the autoregression are worth 160 (1 − ρ)/(1 + ρ) = 13, so that the former error is a quarter.
+    Over sixty sets of draws the errors that are stated must be those that are made; independent draws are worth 160,
+    and those of the autoregression 160 (1 − ρ)/(1 + ρ) = 13, so that an error that took them for the former is a third.
     """
     rng, variance = np.random.default_rng(6), 1.16
     affinity = np.sqrt(2 * np.sqrt(variance) / (1 + variance)) * np.exp(-1 / (4 * (1 + variance)))

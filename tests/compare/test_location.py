@@ -27,7 +27,7 @@ def single():
 
 
 def test_distance_is_in_posterior_sds(single):
-    """Draws with mean m and covariance S: a point m + L z lies at the length of z, whatever S is, less what S is off."""
+    """Draws with mean m and covariance S: a point m + L z lies at the length of z, corrected for 400 draws."""
     model, x, fit = single
     coordinates = Coordinates.of(model, model.prepare(x).frame)
     centre = coordinates.vector(fit.params)

@@ -78,9 +78,7 @@ def test_cases_of_many_rows_are_compared_on_the_same_sample_of_them(found, monke
     monkeypatch.setattr(prediction, "_FEWEST_ROWS", 25)
     monkeypatch.setattr(prediction, "_DENSITIES", 1)
     cases = [Case("a", 1, "full", prior) for prior in ("default", "wide")]
-    comparisons = {
-        case: again(found[0].comparisons[case], jax.random.fold_in(KEY, i)) for i, case in enumerate(cases)
-    }
+    comparisons = {case: again(found[0].comparisons[case], jax.random.fold_in(KEY, i)) for i, case in enumerate(cases)}
     scores = [c.prediction.posterior for c in comparisons.values()]
     assert [len(np.unique(one.rows)) for one in scores] == [25, 25]
     gaps = scores[0].pointwise - scores[1].pointwise
