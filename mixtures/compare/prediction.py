@@ -25,7 +25,7 @@ _STARTED = 1_000_000  # rows × random starts of all folds, at most; each fold h
 class Prediction(Shown):
     """Log density of rows that were not fitted, in nats: `em` by cross-validation, `posterior` by PSIS-LOO.
 
-    In-sample likelihoods are never compared. A posterior does without one row at a time, and EM without a tenth of them,
+    In-sample likelihoods are never compared. A posterior does without a row at a time, and EM without a tenth of them,
     which costs it about 5 % of the number of parameters, in nats: EM's scores here are `em.corrected`, free of that.
     """
 
