@@ -43,7 +43,7 @@ def run():
     yield f"save, {case}", saving, "limit", _LIMIT, "s"
 
 
-def measured(call: Callable[[], object]) -> tuple[object, dict[str, float]]:
+def measured(call: Callable[[], mx.Comparison]) -> tuple[mx.Comparison, dict[str, float]]:
     """What a call to `compare_fits` returns, and the seconds of its stages."""
     seconds: dict[str, float] = {}
 
