@@ -214,7 +214,8 @@ def _check(model: Mixture, draws: AbstractParams, x, key, statistics) -> Predict
     chosen = _check_statistics(_default(rows.shape[1]) if statistics is None else statistics)
     each = _Each(tuple(chosen.items()))
     both = each(rows), _simulate(model, draws, key, len(rows), each)
-    return PredictiveCheck(*(jax.tree.map(np.asarray, values) for values in both), len(rows), len(rows))
+    observed, simulated = jax.tree.map(np.asarray, both)
+    return PredictiveCheck(observed, simulated, len(rows), len(rows))
 
 
 def _default(num_features: int) -> dict[str, Statistic]:
