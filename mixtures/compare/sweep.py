@@ -124,7 +124,7 @@ class Sweep(Shown):
 
     def _best(self, name: str) -> Comparison | None:
         """The comparison of these data whose posterior predicts best, of those whose score can be relied on."""
-        sound = [c for case, c in self.comparisons.items() if case.data == name and not c.prediction.posterior.doubt]
+        sound = [c for case, c in self.comparisons.items() if case.data == name and _can_be_relied_on(c)]
         return max(sound, key=lambda c: c.prediction.posterior.elpd, default=None)
 
 
@@ -222,7 +222,7 @@ def _model(data: Data, num_components: int, covariance: str, prior: Prior, noise
 def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
     sampled, fitted = c.nuts.status.is_estimate, c.map.status.is_estimate
     diagnostics, both = c.nuts.diagnostics, sampled and fitted
-    gap, error = (np.nan, np.nan) if best is None or c.prediction.posterior.doubt else _behind(c, best)
+    gap, error = _behind(c, best) if best is not None and _can_be_relied_on(c) else (np.nan, np.nan)
     trusted = [row for row in c.agreement if row.trusted]
     ratios = np.array([row.width_ratio for row in trusted if np.isfinite(row.width_ratio)])
     return SweepRow(
@@ -243,6 +243,11 @@ def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
         max_rhat=diagnostics.max_rhat,
         min_ess=diagnostics.min_ess,
     )
+
+
+def _can_be_relied_on(c: Comparison) -> bool:
+    """Whether chains agree and no row's leave-one-out score is in doubt."""
+    return c.nuts.status.is_estimate and not c.prediction.posterior.doubt
 
 
 def _behind(c: Comparison, best: Comparison) -> tuple[float, float]:
