@@ -50,11 +50,14 @@ STATISTICS: dict[str, Statistic] = {
 class PredictiveCheck(Shown):
     """Statistics of the data, and of data sets of the same size simulated under draws of the parameters.
 
-    `observed[name]` has the statistic's own shape, and `simulated[name]` one more axis, of draws, before it.
+    `observed[name]` has the statistic's own shape, and `simulated[name]` one more axis, of draws, before it. They are
+    of `num_used` rows: all `num_rows`, or a random sample of them.
     """
 
     observed: dict[str, Float[np.ndarray, "..."]]
     simulated: dict[str, Float[np.ndarray, "S ..."]]
+    num_used: int
+    num_rows: int
     caution: str = ""  # where the draws are not to be used
 
     @property
@@ -90,9 +93,11 @@ class PredictiveCheck(Shown):
         without = [name for name, tail in self.tails.items() if np.isnan(tail).any()]
         if without:
             told.append(f"{', '.join(without)} of the data, which is no number")
+        sample = f" From {self.num_used} of {self.num_rows} rows." if self.num_used < self.num_rows else ""
         if not told:
-            return f"All {total} statistics of the data are as in data simulated from the model."
-        return f"{len(told)} of {total} statistics lie outside the central {1 - _UNUSUAL:.0%}: {'; '.join(told)}."
+            return f"All {total} statistics of the data are as in data simulated from the model.{sample}"
+        outside = f"statistics lie outside the central {1 - _UNUSUAL:.0%}"
+        return f"{len(told)} of {total} {outside}: {'; '.join(told)}.{sample}"
 
     def card(self) -> Card:
         """Every statistic of the data beside those of simulated data."""
@@ -145,6 +150,7 @@ def check_posterior(
     key: Key[Array, ""],
     statistics: Mapping[str, Statistic] | None = None,
     num_draws: int = 1000,
+    max_rows: int = 100_000,
 ) -> PredictiveCheck:
     """Posterior predictive check: whether data simulated from the fit are like the data (Rubin 1984).
 
@@ -161,6 +167,8 @@ def check_posterior(
         skewness, excess kurtosis, extremes and largest gap of every feature, and correlations.
     num_draws
         S, data sets simulated, at least 200.
+    max_rows
+        Where there are more rows, a random sample of so many stands for all, beside simulated data sets of that size.
 
     Raises
     ------
@@ -168,10 +176,13 @@ def check_posterior(
         If an argument is wrong.
     """
     check_key(key)
-    draws = check_count("num_draws", num_draws, _FEWEST)
+    draws, max_rows = check_count("num_draws", num_draws, _FEWEST), check_count("max_rows", max_rows, least=2)
     data = admit_draws(posterior, x, exact=False)
+    total = len(data)
+    if total > max_rows:
+        data = data[jax.random.choice(jax.random.fold_in(key, 1), total, (max_rows,), replace=False)]
     found = _check(posterior.model, evenly(posterior.params, draws), data, key, statistics)
-    return replace(found, caution=posterior.caution)
+    return replace(found, num_rows=total, caution=posterior.caution)
 
 
 def check_prior(
@@ -203,7 +214,8 @@ def _check(model: Mixture, draws: AbstractParams, x, key, statistics) -> Predict
     chosen = _check_statistics(_default(rows.shape[1]) if statistics is None else statistics)
     each = _Each(tuple(chosen.items()))
     both = each(rows), _simulate(model, draws, key, len(rows), each)
-    return PredictiveCheck(*(jax.tree.map(np.asarray, values) for values in both))
+    observed, simulated = jax.tree.map(np.asarray, both)
+    return PredictiveCheck(observed, simulated, len(rows), len(rows))
 
 
 def _default(num_features: int) -> dict[str, Statistic]:

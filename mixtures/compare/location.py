@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from mixtures._kernel import Rows
+from mixtures.compare.monte_carlo import effective_size
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
-_DRAWS_PER_COORDINATE = 5  # fewer leave a covariance matrix that says little
+_DRAWS_PER_COORDINATE = 5  # effective ones; fewer leave a covariance matrix that says little
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Location:
     """Mahalanobis distances from the mean of relabelled posterior draws, in unconstrained coordinates.
 
     `map` is that of EM's MAP and `vi` of VI's mean, in posterior sds over all `dimension` coordinates together;
-    `beyond` is the share of a normal posterior that lies farther out than the MAP. NaN where draws are
-    too few or stuck.
+    `beyond` is the share of a normal posterior that lies farther out than the MAP. NaN where draws are too few or
+    stuck.
     """
 
     map: float
@@ -38,25 +39,33 @@ class Location:
 
 
 def location(model: Mixture, rows: Rows, plug_in: AbstractParams, vi: AbstractParams, nuts: AbstractParams) -> Location:
-    """Distances of `plug_in` parameters, and of the mean of VI's draws, from the mean of NUTS's (one leading axis)."""
+    """Distances of `plug_in` parameters, and of the mean of VI's draws, from the mean of NUTS's; (chain, draw) axes.
+
+    The inverse of the covariance matrix of S draws is too large by (S − 1)/(S − d − 2) on average, which is undone
+    (Hartlap, Simon and Schneider 2007, eq. 17). S is here the effective number of draws: that of squared coordinates
+    which have been made uncorrelated, as it is a covariance matrix whose error matters.
+    """
     point, vi_mean, draws = map(np.asarray, _coordinates(model, rows, plug_in, vi, nuts))
-    dimension = draws.shape[1]
+    dimension = draws.shape[-1]
     nowhere = Location(float("nan"), float("nan"), dimension)
-    if len(draws) < _DRAWS_PER_COORDINATE * dimension:
-        return nowhere
+    centre = draws.mean(axis=(0, 1))
     try:
-        factor = np.linalg.cholesky(np.atleast_2d(np.cov(draws.T)))
-    except np.linalg.LinAlgError:  # chains that are stuck
+        factor = np.linalg.cholesky(np.atleast_2d(np.cov(draws.reshape(-1, dimension).T)))
+    except np.linalg.LinAlgError:  # too few, or chains that are stuck
         return nowhere
-    far = [float(np.linalg.norm(np.linalg.solve(factor, p - draws.mean(axis=0)))) for p in (point, vi_mean)]
+    freed = np.linalg.solve(factor, (draws - centre).reshape(-1, dimension).T).T.reshape(draws.shape)
+    size = 1 / np.mean(1 / effective_size(freed**2))
+    if not size >= _DRAWS_PER_COORDINATE * dimension:
+        return nowhere
+    shrink = max(0.0, size - dimension - 2) / (size - 1)
+    far = [float(np.sqrt(shrink) * np.linalg.norm(np.linalg.solve(factor, p - centre))) for p in (point, vi_mean)]
     return Location(far[0], far[1], dimension)
 
 
 @eqx.filter_jit
-def _coordinates(model: Mixture, rows: Rows, plug_in, vi, nuts) -> tuple[Float[Array, " d"], Float[Array, " d"], Array]:
+def _coordinates(
+    model: Mixture, rows: Rows, plug_in, vi, nuts
+) -> tuple[Float[Array, " d"], Float[Array, " d"], Float[Array, "C S d"]]:
     coordinates = Coordinates.of(model, rows.frame)
-    return (
-        coordinates.vector(plug_in),
-        jnp.mean(jax.vmap(coordinates.vector)(vi), axis=0),
-        jax.vmap(coordinates.vector)(nuts),
-    )
+    vi_draws, nuts_draws = (jax.vmap(jax.vmap(coordinates.vector))(draws) for draws in (vi, nuts))
+    return coordinates.vector(plug_in), jnp.mean(vi_draws, axis=(0, 1)), nuts_draws

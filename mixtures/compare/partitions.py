@@ -10,11 +10,15 @@ from jaxtyping import Array, Float, Int, Key
 from scipy.special import comb
 
 from mixtures._kernel import Rows
+from mixtures._trees import evenly, flatten_draws
 from mixtures.bayes.partitions import allocations, binder_loss, search, similarities, variation_of_information
+from mixtures.compare.monte_carlo import mean_error
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
 _MOST_ROWS = 400  # rows whose partitions are searched among
+_MOST_SHARES = 5_000_000  # draws × rows whose responsibilities are averaged, and the fewest and most draws of these:
+_FEWEST_DRAWS, _MOST_DRAWS = 50, 500  # fifty leave a mean off by a seventh of its sd, which 10,000 rows make small
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ class Place:
     """Where the MAP fit's partition lies among those of a posterior; no label enters.
 
     `expected_vi` (nats) and `expected_binder` (share of pairs) are its mean distances from the posterior's partitions,
-    with their Monte Carlo errors; `least_vi` that of the best partition found. It lies `distance` from that one, whose
-    ball of `level` has the given `radius`; `beyond` is the share of the posterior's partitions at least as far out.
+    with the Monte Carlo errors of draws that depend on each other; `least_vi` that of the best partition found. It lies
+    `distance` from that one, whose ball of `level` has the given `radius`; `beyond` is the share of the posterior's
+    partitions at least as far out.
     `similarity_gap` is the mean difference, over pairs of rows, of being together by its responsibilities and by the
     posterior. All from `num_rows` rows, which are a random sample where there are more.
     """
@@ -80,7 +85,7 @@ def place(
     key: Key[Array, ""],
     level: float = 0.95,
 ) -> Place:
-    """Where the partition of `plug_in` parameters lies among those of draws (one leading axis)."""
+    """Where the partition of `plug_in` parameters lies among those of draws, which have (chain, draw) axes."""
     key_rows, key_labels = jax.random.split(key)
     chosen = np.arange(len(values))
     if len(values) > _MOST_ROWS:
@@ -88,6 +93,7 @@ def place(
     rows = model.prepare(jnp.asarray(values)[chosen])
     own = np.asarray(_responsibilities(model, rows, plug_in))
     partition = own.argmax(axis=1)
+    shape, draws = draws.weights.shape[:2], flatten_draws(draws)
     drawn = np.asarray(allocations(model, rows, draws, key_labels))
     similar = np.array(similarities(model, rows, draws))
     np.fill_diagonal(similar, 1.0)
@@ -98,9 +104,9 @@ def place(
     pairs = np.triu_indices(len(chosen), 1)
     return Place(
         float(vi.mean()),
-        float(vi.std() / np.sqrt(len(vi))),
+        float(mean_error(vi.reshape(shape))),
         float(binder.mean()),
-        float(binder.std() / np.sqrt(len(binder))),
+        float(mean_error(binder.reshape(shape))),
         best.expected_loss,
         distance,
         best.radius,
@@ -114,16 +120,18 @@ def place(
 def clustering(
     model: Mixture, rows: Rows, plug_in: AbstractParams, vi: AbstractParams, nuts: AbstractParams
 ) -> Clustering:
-    """Compare the clustering of `plug_in` parameters with those of draws (one leading axis) of two posteriors."""
+    """Compare the clustering of `plug_in` parameters with those of two posteriors' draws, with (chain, draw) axes."""
     own = np.asarray(_responsibilities(model, rows, plug_in))
-    (from_vi, _), (from_nuts, nuts_sd) = (_mean_and_sd(model, rows, draws) for draws in (vi, nuts))
-    others = {"vi": np.asarray(from_vi), "nuts": np.asarray(from_nuts)}
+    count = min(max(_MOST_SHARES // rows.num_rows, _FEWEST_DRAWS), _MOST_DRAWS)
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), evenly(vi, count), evenly(nuts, count))
+    (from_vi, from_nuts), (_, nuts_sd) = jax.tree.map(np.asarray, _mean_and_sd(model, rows, both))
+    others = {"vi": from_vi, "nuts": from_nuts}
     partition = own.argmax(axis=1)
     return Clustering(
         own,
         others["vi"],
         others["nuts"],
-        np.asarray(nuts_sd),
+        nuts_sd,
         {name: adjusted_rand_index(partition, r.argmax(axis=1)) for name, r in others.items()},
         {name: float(variation_of_information(partition, r.argmax(axis=1)[None])[0]) for name, r in others.items()},
         {name: total_variation(own, r) for name, r in others.items()},
@@ -136,18 +144,23 @@ def _responsibilities(model: Mixture, rows: Rows, params: AbstractParams) -> Flo
 
 
 @eqx.filter_jit
-def _mean_and_sd(model: Mixture, rows: Rows, draws: AbstractParams) -> tuple[Float[Array, "N K"], Float[Array, "N K"]]:
-    """Mean and sd over draws of the responsibilities, one draw at a time."""
+def _mean_and_sd(
+    model: Mixture, rows: Rows, posteriors: AbstractParams
+) -> tuple[Float[Array, "P N K"], Float[Array, "P N K"]]:
+    """Mean and sd over draws of the responsibilities, for several posteriors (first axis), one draw at a time."""
 
     def add(moments, draw):
         responsibilities = model.responsibilities(draw, rows)
         return (moments[0] + responsibilities, moments[1] + responsibilities**2), None
 
-    zero = jnp.zeros((rows.num_rows, draws.weights.shape[1]), draws.weights.dtype)
-    (first, second), _ = jax.lax.scan(add, (zero, zero), draws)
-    count = draws.weights.shape[0]
-    mean = first / count
-    return mean, jnp.sqrt(jnp.maximum(second / count - mean**2, 0.0))
+    def one(draws):
+        zero = jnp.zeros((rows.num_rows, draws.weights.shape[1]), draws.weights.dtype)
+        (first, second), _ = jax.lax.scan(add, (zero, zero), draws)
+        count = draws.weights.shape[0]
+        mean = first / count
+        return mean, jnp.sqrt(jnp.maximum(second / count - mean**2, 0.0))
+
+    return jax.lax.map(one, posteriors)
 
 
 def adjusted_rand_index(a: Int[np.ndarray, " N"], b: Int[np.ndarray, " N"]) -> float:

@@ -46,8 +46,9 @@ class SweepRow:
 
     `bic` is of the maximum-likelihood fit, larger is better; `elpd` the posterior's leave-one-out density of the data
     in nats with the largest Pareto k-hat of its rows, and `elpd_gap` how far it is below the best of the same data,
-    with the standard error of that difference; `em_elpd` is EM's by cross-validation. `worst_z` and `worst_width` are
-    the farthest MAP and standard error from the posterior's, in its sds.
+    with the standard error of that difference from the rows' own; a case whose k-hat exceeds 0.7 is not the best, and
+    has no gap. `em_elpd` is EM's by cross-validation, corrected for folds being fitted to fewer rows. `worst_z` and
+    `worst_width` are the farthest MAP and standard error from the posterior's, in its sds.
     """
 
     data: str
@@ -122,9 +123,9 @@ class Sweep(Shown):
         return save_sweep(self, Path(folder))
 
     def _best(self, name: str) -> Comparison | None:
-        """The comparison of these data whose posterior predicts best, of those that converged."""
-        sampled = [c for case, c in self.comparisons.items() if case.data == name and c.nuts.status.is_estimate]
-        return max(sampled, key=lambda c: c.prediction.posterior.elpd, default=None)
+        """The comparison of these data whose posterior predicts best, of those whose score can be relied on."""
+        sound = [c for case, c in self.comparisons.items() if case.data == name and _can_be_relied_on(c)]
+        return max(sound, key=lambda c: c.prediction.posterior.elpd, default=None)
 
 
 def sweep(
@@ -221,7 +222,7 @@ def _model(data: Data, num_components: int, covariance: str, prior: Prior, noise
 def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
     sampled, fitted = c.nuts.status.is_estimate, c.map.status.is_estimate
     diagnostics, both = c.nuts.diagnostics, sampled and fitted
-    gap, error = _behind(c, best) if sampled and best is not None else (np.nan, np.nan)
+    gap, error = _behind(c, best) if best is not None and _can_be_relied_on(c) else (np.nan, np.nan)
     trusted = [row for row in c.agreement if row.trusted]
     ratios = np.array([row.width_ratio for row in trusted if np.isfinite(row.width_ratio)])
     return SweepRow(
@@ -229,7 +230,7 @@ def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
         verdict=c.verdict.level,
         log_likelihood=float(c.ml.log_likelihood),
         bic=criteria(c.model, c.ml, c.data.values).bic if c.ml.status.is_estimate else np.nan,
-        em_elpd=c.prediction.em.total,
+        em_elpd=c.prediction.em.corrected.total,
         elpd=c.prediction.posterior.elpd if sampled else np.nan,
         elpd_gap=gap,
         elpd_gap_error=error,
@@ -244,13 +245,14 @@ def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
     )
 
 
+def _can_be_relied_on(c: Comparison) -> bool:
+    """Whether chains agree and no row's leave-one-out score is in doubt."""
+    return c.nuts.status.is_estimate and not c.prediction.posterior.doubt
+
+
 def _behind(c: Comparison, best: Comparison) -> tuple[float, float]:
     """How far a posterior's prediction is behind the best one's, in nats, with the standard error of the difference."""
-    if c is best:
-        return 0.0, 0.0
-    first, second = best.prediction.posterior, c.prediction.posterior
-    if not np.array_equal(first.rows, second.rows):  # other samples of the rows
-        return first.elpd - second.elpd, float(np.hypot(first.standard_error, second.standard_error))
+    first, second = best.prediction.posterior, c.prediction.posterior  # on the same rows, as `predict_fairly` says
     gaps = first.pointwise - second.pointwise
     return first.elpd - second.elpd, float(first.num_rows * gaps.std(ddof=1) / np.sqrt(len(gaps)))
 

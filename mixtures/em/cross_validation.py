@@ -23,10 +23,13 @@ class CrossValidation(eqx.Module, Shown):
     """Log density of every row under the mixture fitted without its fold, in nats; NaN where that fit failed.
 
     `fold` is the fold of each row and `status` how the fit without it ended. A fit that ended INTERIOR counts as one,
-    with a remark in `reason`; any worse outcome leaves `total`, `mean` and `standard_error` NaN.
+    with a remark in `reason`; any worse outcome leaves `total`, `mean` and `standard_error` NaN. `bias` is what each
+    row's score differs by because folds are fitted to fewer rows than there are, about −d/2(F − 1) nats in all for d
+    parameters and F folds; NaN where there is no fit to all rows. `corrected` is free of it.
     """
 
     log_density: Float[Array, " N"]
+    bias: Float[Array, " N"]
     weights: Float[Array, " N"]
     fold: Int[Array, " N"]
     status: Int[Array, " F"]
@@ -65,6 +68,15 @@ class CrossValidation(eqx.Module, Shown):
                 "largest interior maxima stand for them."
             )
         return ""
+
+    @property
+    def corrected(self) -> "CrossValidation":
+        """The same without `bias`: an estimate for the mixture fitted to all rows, not to those of a fold.
+
+        log p₋f(x) + log p(x) − Σ_g (n_g/N) log p₋g(x) for a row x of fold f, p being the fit to all rows, p₋g that
+        without the n_g rows of fold g (Burman 1989, section 2; Davison and Hinkley 1997, eq. 6.48).
+        """
+        return eqx.tree_at(lambda c: (c.log_density, c.bias), self, (self.log_density - self.bias, 0 * self.bias))
 
     def card(self) -> Card:
         """The mean log density of rows left out, or why there is none."""
@@ -136,7 +148,8 @@ def cross_validate(
     Returns
     -------
     CrossValidation
-        `mean` with its `standard_error` in nats per row, both NaN, with a `reason`, if any fold's fit failed.
+        `mean` with its `standard_error` in nats per row, both NaN, with a `reason`, if any fold's fit failed. They are
+        of mixtures fitted to the rows of all other folds, as is usual; `corrected` holds those of one fitted to all.
 
     Raises
     ------
@@ -164,8 +177,9 @@ def cross_validate(
     target = model.for_objective(objective)
     rows = target.prepare(data, num_starts, weights)
     filled = rows.frame.fill(data)
-    log_density, status = _folds(target, rows, filled, fold, fit.params, key_starts, num_folds, num_starts, *settings)
-    return CrossValidation(log_density, rows.row_weights(), fold, status)
+    found = _folds(target, rows, filled, fold, fit.params, key_starts, num_folds, num_starts, *settings)
+    log_density, average, whole, status = found
+    return CrossValidation(log_density, average - whole, rows.row_weights(), fold, status)
 
 
 @eqx.filter_jit
@@ -180,7 +194,8 @@ def _folds(
     num_starts: int,
     atol,
     limit,
-) -> tuple[Float[Array, " N"], Int[Array, " F"]]:
+) -> tuple[Float[Array, " N"], Float[Array, " N"], Float[Array, " N"], Int[Array, " F"]]:
+    """Log density of rows left out, on average over the folds' fits, and under the fit to all; and how fits ended."""
     weights = rows.row_weights()
     starts = random_starts(model, x, key, num_folds * num_starts)
     starts = jax.tree.map(lambda leaf: leaf.reshape(num_folds, num_starts, *leaf.shape[1:]), starts)
@@ -195,10 +210,12 @@ def _folds(
     together = refits_at_once(rows.num_rows, model.num_components, num_starts + 1)
     fits = jax.lax.map(fit_others, (jnp.arange(num_folds), starts), batch_size=min(together, num_folds))
 
-    def look_up(log_density, case):
-        number, params = case
-        return jnp.where(fold == number, model.log_prob(params, rows), log_density), None
+    def look_up(so_far, case):
+        (log_density, average), (number, params) = so_far, case
+        left_out, everywhere = fold == number, model.log_prob(params, rows)
+        share = jnp.sum(jnp.where(left_out, weights, 0.0)) / jnp.sum(weights)
+        return (jnp.where(left_out, everywhere, log_density), average + share * everywhere), None
 
-    unknown = jnp.full(rows.num_rows, jnp.nan, x.dtype)
-    log_density, _ = jax.lax.scan(look_up, unknown, (jnp.arange(num_folds), fits.params))
-    return log_density, fits.status
+    unknown, nothing = jnp.full(rows.num_rows, jnp.nan, x.dtype), jnp.zeros(rows.num_rows, x.dtype)
+    (log_density, average), _ = jax.lax.scan(look_up, (unknown, nothing), (jnp.arange(num_folds), fits.params))
+    return log_density, average, model.log_prob(whole, rows), fits.status

@@ -59,7 +59,7 @@ def _place(place: Place) -> dict:
 
 def _prediction(prediction: Prediction) -> dict:
     return {
-        "em": prediction.em.total,
+        "em": prediction.em.corrected.total,
         "posterior": prediction.posterior.elpd,
         "difference": prediction.difference,
         "standard_error": prediction.standard_error,

@@ -65,6 +65,19 @@ def test_a_misfit_is_found_and_a_fit_is_not():
     assert mx.posterior_predictive(two, key=KEY, num_rows=7, num_draws=3).shape == (3, 7, 2)
 
 
+def test_many_rows_are_checked_by_a_sample_of_them_beside_data_of_its_size():
+    """A largest value grows with the number of rows: that of forty rows is compared with that of forty."""
+    x = np.random.default_rng(9).normal(size=4000)
+    posterior = mx.fit_gibbs(mx.Mixture.for_data(x, 1), x, key=KEY, num_warmup=50, num_samples=200)
+    check = mx.check_posterior(posterior, x, key=KEY, max_rows=40)
+    assert (check.num_used, check.num_rows) == (40, 4000)
+    assert check.observed["maximum"] in x
+    largest = check.simulated["maximum"]
+    # The largest of forty standard normals is 2.161 ± 0.444 (Harter 1961); the posterior's own width adds little.
+    assert abs(largest.mean() - 2.161) < 4 * 0.444 / np.sqrt(1000) + 0.06
+    assert check.reason.endswith(" From 40 of 4000 rows.")
+
+
 def test_statistics_of_ones_own(explicit, series):
     assert "correlation" not in mx.check_prior(explicit, series, key=KEY, num_draws=200).observed
     share = {"above nought": lambda x: jnp.mean(x > 0)}

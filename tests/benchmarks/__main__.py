@@ -16,6 +16,7 @@ jax.config.update("jax_enable_x64", True)
 from tests.benchmarks import (  # noqa: E402  (after the precision is set)
     bayes,
     bootstrap,
+    comparison,
     em_iteration,
     em_peers,
     em_rows,
@@ -26,12 +27,16 @@ from tests.benchmarks import (  # noqa: E402  (after the precision is set)
 )
 
 REPORT = Path(__file__).parents[2] / "reports" / "benchmarks" / "README.md"
+PARTS = (
+    *(em_iteration, em_rows, kernel_forms, em_starts, em_peers),
+    *(bootstrap, nuts, bayes, comparison, import_time),
+)
 HEADER = ("work", "ours", "peer", "peer's", "ratio")
 
 
 def measure():
     """Yield the rows of the table, as text."""
-    for part in (em_iteration, em_rows, kernel_forms, em_starts, em_peers, bootstrap, nuts, bayes, import_time):
+    for part in PARTS:
         for work, ours, peer, theirs, unit in part.run():
             ratio = ours / theirs if unit == "ESS/s" else theirs / ours
             yield work, f"{ours:,.3g} {unit}", peer, f"{theirs:,.3g} {unit}", f"{ratio:.1f}×"

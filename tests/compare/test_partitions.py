@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score, mutual_info_score
 import mixtures as mx
 from mixtures.bayes.partitions import variation_of_information
 from mixtures.compare import partitions
-from mixtures.compare.partitions import adjusted_rand_index, place, total_variation
+from mixtures.compare.partitions import adjusted_rand_index, clustering, place, total_variation
 
 RNG = np.random.default_rng(0)
 PAIRS = [(RNG.integers(0, a, 60), RNG.integers(0, b, 60)) for a, b in ((2, 2), (3, 5), (1, 4), (60, 2))]
@@ -50,7 +50,7 @@ def two_groups(gap):
     model = mx.Mixture.for_data(x, 2)
     params = mx.fit_em(model, x, key=jax.random.key(0), num_starts=8).params
     swapped = model.family.permute(params, jnp.array([1, 0]))
-    draws = jax.tree.map(lambda a, b: jnp.stack([a, b] * 100), params, swapped)
+    draws = jax.tree.map(lambda a, b: jnp.stack([a, b] * 100)[None], params, swapped)
     return model, x, params, draws
 
 
@@ -75,6 +75,32 @@ def test_a_partition_of_something_else_lies_outside(monkeypatch):
     assert not found.inside
     monkeypatch.setattr(partitions, "_MOST_ROWS", 30)
     assert place(model, x, other, draws, jax.random.key(1)).num_rows == 30
+
+
+def test_errors_are_those_of_draws_that_stay_where_they_are():
+    """Draws that put all rows into one group, or the two into two, and change with probability 0.05 a step.
+
+    The distance is then 0 or log 2, and its mean over S steps has variance (log 2)²/4 (1 + 0.9)/(1 − 0.9)/S.
+    """
+    model, x, params, _ = two_groups(30.0)
+    joined = model.family.place(params, params.means + 40.0, jnp.ones(2))
+    state = np.cumsum(np.random.default_rng(5).random((4, 500)) < 0.05, axis=1) % 2
+    draws = jax.tree.map(lambda *leaves: jnp.stack(leaves)[state], params, joined)
+    found = place(model, x, params, draws, jax.random.key(1))
+    assert found.expected_vi == pytest.approx(np.log(2) * state.mean())
+    exact = np.log(2) / 2 * np.sqrt(19 / 2000)
+    assert found.expected_vi_mcse == pytest.approx(exact, rel=0.4)  # independent draws would have a quarter of it
+    assert found.expected_binder_mcse == pytest.approx(exact * 2 * 20 * 20 / (40 * 39) / np.log(2), rel=0.4)
+
+
+def test_responsibilities_are_means_over_draws():
+    model, x, params, draws = two_groups(3.0)
+    found = clustering(model, model.prepare(x), params, draws, draws)
+    own = np.asarray(model.responsibilities(params, x))
+    np.testing.assert_allclose(found.map_responsibilities, own)
+    np.testing.assert_allclose(found.nuts_responsibilities, 0.5, atol=1e-9)
+    np.testing.assert_allclose(found.vi_responsibilities, 0.5, atol=1e-9)
+    np.testing.assert_allclose(found.nuts_responsibilities_sd, np.abs(own - 0.5), atol=1e-6)
 
 
 def test_uncertain_rows_are_expected_to_move():

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -12,7 +13,8 @@ import numpyro.distributions as dist
 import pytest
 
 import mixtures as mx
-from mixtures.compare.sweep import Case
+from mixtures.compare import prediction
+from mixtures.compare.sweep import Case, Sweep
 
 KEY = jax.random.key(0)
 SETTINGS = {"num_starts": 4, "num_warmup": 300, "num_samples": 900, "num_chains": 2}
@@ -69,6 +71,40 @@ def test_the_standard_error_of_a_gap_is_that_of_paired_differences(found):
     gaps = pair[0].pointwise - pair[1].pointwise
     expected = np.sqrt(len(gaps) * np.var(gaps, ddof=1))
     assert max(row.elpd_gap_error for row in result.rows if row.data == "a") == pytest.approx(expected)
+
+
+def test_cases_of_many_rows_are_compared_on_the_same_sample_of_them(found, monkeypatch):
+    """Each case has a key of its own, and scores of unpaired rows would differ by their spread."""
+    monkeypatch.setattr(prediction, "_FEWEST_ROWS", 25)
+    monkeypatch.setattr(prediction, "_DENSITIES", 1)
+    cases = [Case("a", 1, "full", prior) for prior in ("default", "wide")]
+    comparisons = {case: again(found[0].comparisons[case], jax.random.fold_in(KEY, i)) for i, case in enumerate(cases)}
+    scores = [c.prediction.posterior for c in comparisons.values()]
+    assert [len(np.unique(one.rows)) for one in scores] == [25, 25]
+    gaps = scores[0].pointwise - scores[1].pointwise
+    error = max(row.elpd_gap_error for row in Sweep(comparisons).rows)
+    assert error == pytest.approx(40 * np.std(gaps, ddof=1) / 5)
+    assert error < scores[0].standard_error / 5
+
+
+def again(c, key):
+    """The comparison with its prediction made anew."""
+    return replace(c, prediction=prediction.predict_fairly(c.model, c.data.values, c.map, c.nuts, key=key))
+
+
+def test_a_score_that_cannot_be_relied_on_is_not_the_best(found):
+    first, second = (Case("a", 1, "full", prior) for prior in ("default", "wide"))
+    c, other = (found[0].comparisons[case] for case in (first, second))
+    score = c.prediction.posterior
+    high = replace(score, pointwise=score.pointwise + 1.0, khat=np.where(score.rows == 3, 0.8, 0.1))
+    result = Sweep({first: replace(c, prediction=replace(c.prediction, posterior=high)), second: other})
+    doubtful, best = result.rows
+    assert doubtful.elpd > best.elpd
+    assert np.isnan([doubtful.elpd_gap, doubtful.elpd_gap_error]).all()
+    assert (best.elpd_gap, best.elpd_gap_error) == (0.0, 0.0)
+    assert "In 1 the leave-one-out score cannot be relied on (Pareto k-hat above 0.7)." in result.sentences[0]
+    alone = Sweep({first: result.comparisons[first]})
+    assert np.isnan(alone.rows[0].elpd_gap)
 
 
 def test_a_sweep_is_written_whole(found, tmp_path):

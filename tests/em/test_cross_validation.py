@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import multivariate_normal, norm
 
 import mixtures as mx
 from mixtures.datasets import load
@@ -48,6 +48,67 @@ def test_a_weight_of_two_is_the_row_twice():
     twice = np.repeat(expected, weights.astype(int))
     assert found.mean == pytest.approx(twice.mean())
     assert found.standard_error == pytest.approx(twice.std(ddof=1) / np.sqrt(40))
+
+
+def test_corrected_scores_are_near_leaving_out_one_row():
+    """One normal of two features, over a hundred partitions: four folds lose about d/2(F − 1) = 5/6 nats."""
+    x = np.random.default_rng(8).normal(2.0, 3.0, (80, 2))
+    others = [np.delete(x, i, axis=0) for i in range(80)]
+    exact = sum(
+        multivariate_normal.logpdf(row, rest.mean(axis=0), np.cov(rest.T, bias=True))
+        for row, rest in zip(x, others, strict=True)
+    )
+    fit = mx.fit_em(ONE, x, key=KEY, objective="ml", num_starts=1)
+    plain, corrected = mean_totals(ONE, x, fit, 4, 100)
+    assert plain - exact == pytest.approx(-5 / 6, rel=0.5)
+    assert abs(corrected - exact) < abs(plain - exact) / 4
+
+
+def mean_totals(model, x, fit, num_folds, count):
+    """Mean plain and corrected totals over partitions: a single partition's differ by more than the bias."""
+    found = [
+        mx.cross_validate(
+            model,
+            x,
+            key=jax.random.fold_in(KEY, i),
+            fit=fit,
+            num_folds=num_folds,
+            num_starts=1,
+            objective=fit.objective,
+        )
+        for i in range(count)
+    ]
+    return np.mean([one.total for one in found]), np.mean([one.corrected.total for one in found])
+
+
+def test_the_correction_is_burmans_with_the_weights_of_the_folds():
+    """Folds of eight and seven rows, some of which count twice: by NumPy, from the moments of each training set."""
+    x, weights = np.random.default_rng(3).normal(size=23), np.where(np.arange(23) < 6, 2.0, 1.0)
+    found = mx.cross_validate(ONE, x, key=KEY, num_folds=3, num_starts=1, objective="ml", weights=weights)
+    fold = np.asarray(found.fold)
+
+    def scores(used):
+        mean = np.average(x, weights=weights * used)
+        return norm.logpdf(x, mean, np.sqrt(np.average((x - mean) ** 2, weights=weights * used)))
+
+    shares = [weights[fold == f].sum() / weights.sum() for f in range(3)]
+    average = sum(share * scores(fold != f) for f, share in enumerate(shares))
+    expected = one_normal(x, weights, fold) + scores(fold >= 0) - average
+    np.testing.assert_allclose(found.corrected.log_density, expected, rtol=1e-6)
+    twice = np.repeat(expected, weights.astype(int))
+    assert found.corrected.mean == pytest.approx(twice.mean(), rel=1e-6)
+
+
+def test_two_components_are_corrected_towards_leaving_out_one_row():
+    rng = np.random.default_rng(4)
+    first = rng.random(120) < 0.4
+    x = rng.normal(size=(120, 2)) + np.where(first[:, None], [4.0, 0.0], [0.0, 1.0])
+    model = mx.Mixture.for_data(x, 2)
+    fit = mx.fit_em(model, x, key=KEY, num_starts=8)
+    every = mx.cross_validate(model, x, key=KEY, fit=fit, num_folds=120, num_starts=1).total
+    plain, corrected = mean_totals(model, x, fit, 4, 60)
+    assert plain - every < -1.5, "eleven parameters in four folds lose about 11/6 nats"
+    assert abs(corrected - every) < abs(plain - every) / 4
 
 
 def test_a_fit_that_is_given_is_a_start_of_every_fold(series):
