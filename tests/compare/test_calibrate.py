@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import mixtures as mx
-from mixtures.compare.coverage import Calibration
+from mixtures.compare.coverage import Calibration, wilson
 
 KEY = jax.random.key(6)
 SURPRISE = 0.001  # false-alarm rate of each assertion
@@ -31,8 +31,19 @@ def test_a_mean_by_maximum_likelihood_covers_what_student_says():
     one = row(found, "ML, observed", "means[1, x1]")
     assert one.intervals == 600
     assert stats.binomtest(round(one.coverage * 600), 600, expected).pvalue > SURPRISE
-    assert one.error == pytest.approx(np.sqrt(one.coverage * (1 - one.coverage) / 600))
+    assert one.low < one.coverage < one.high
     assert found.quantities[:2] == ("centre_1", "widest")
+
+
+@pytest.mark.parametrize(("held", "total"), [(20, 20), (0, 20), (270, 300), (1, 3)])
+def test_an_interval_of_coverage_has_width_even_where_nothing_was_missed(held, total):
+    """Its ends are where (share − p)² = z² p (1 − p) / n (Wilson 1927); 20 of 20 gives z² / (20 + z²) as its width."""
+    z = stats.norm.ppf(0.975)
+    for end in wilson(held, total):
+        assert (held / total - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / total, abs=1e-12)
+    if held == total:
+        assert wilson(held, total) == pytest.approx((total / (total + z**2), 1.0))
+    assert np.isnan(wilson(0, 0)).all()
 
 
 def test_posterior_intervals_are_nominal_under_their_prior():
