@@ -43,7 +43,7 @@ def calibration_content(run: CalibrationRun) -> dict:
 
 
 def save_calibration(folder: str | Path, run: CalibrationRun) -> Path:
-    """Write calibration.html, .json and .csv to `folder`, whole or not at all; errors as for `replace_folder`."""
+    """Write calibration.html, .md, .json and .csv to `folder`, whole or not at all; errors as for `replace_folder`."""
     from mixtures.report.drawn import calibration_files
 
     texts = calibration_files(calibration_content(run))

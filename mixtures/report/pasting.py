@@ -33,17 +33,15 @@ def csv_text(header: Sequence[str], records: Iterable[Sequence]) -> str:
 
 
 def latex_text(header: Sequence[str], groups: Mapping[str, Iterable[Sequence[str]]]) -> str:
-    """Rows of text under a header, by group, with the rules of the booktabs package; a group without a name has none."""
+    """Rows of text under a header, by group, with the rules of the booktabs package."""
 
     def line(cells: Iterable[str]) -> str:
         return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
 
     lines = [rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}", r"\toprule", line(header)]
     for group, rows in groups.items():
-        lines.append(r"\midrule")
-        if group:
-            lines.append(rf"\multicolumn{{{len(header)}}}{{l}}{{{group.translate(_LATEX)}}} \\")
-        lines += [line(row) for row in rows]
+        title = rf"\multicolumn{{{len(header)}}}{{l}}{{{group.translate(_LATEX)}}} \\"
+        lines += [r"\midrule", title, *map(line, rows)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 

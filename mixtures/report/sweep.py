@@ -37,7 +37,7 @@ class Line(NamedTuple):
 
 
 def save_sweep(sweep: Sweep, folder: str | Path) -> Path:
-    """Write sweep.html, sweep.json, sweep.csv, and a page, JSON and draws for every case; as `replace_folder`."""
+    """Write sweep.html, .md, .json and .csv, and a page, JSON and draws for every case; as `replace_folder`."""
     from mixtures.report.drawn import sweep_files
 
     cases = {file_name(i, case): content(found) for i, (case, found) in enumerate(sweep.comparisons.items())}
