@@ -295,7 +295,7 @@ def in_chromium(folder, text, width):
         (pytest.fail if os.environ.get("MIXTURES_REQUIRE_BROWSER") == "1" else pytest.skip)(reason)
     policy = '<meta http-equiv="Content-Security-Policy" content="'
     assert policy in text
-    copy = re.sub("script-src [^\"]+", "script-src 'unsafe-inline'", text).replace("<head>", "<head>" + MEASURE)
+    copy = re.sub('script-src [^"]+', "script-src 'unsafe-inline'", text).replace("<head>", "<head>" + MEASURE)
     (folder / "page.html").write_text(copy, encoding="utf-8")
     frame = f"""<!doctype html><iframe src="page.html" style="width:{width}px;height:800px;border:0"></iframe><script>
     addEventListener("load", () => {{
