@@ -103,7 +103,7 @@ def test_files(found, tmp_path):
     assert complaints("select", value) == []
     assert complaints("select", value | {"best": value["best"] | {"opinion": 1}})
     text = (folder / "select.md").read_text()
-    assert text.startswith("# acidity")
+    assert text.splitlines()[0].endswith(": E with K = 2")
     assert [line.split(" | ")[1] for line in text.splitlines() if line.startswith("| E ")] == ["2", "1"], "best first"
     assert value["best"]["bic"] == pytest.approx(-392.0722, abs=2e-3)
     assert [c["num_components"] for c in value["candidates"]] == [2, 1]
