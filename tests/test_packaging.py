@@ -41,7 +41,7 @@ def test_the_wheel_has_the_package_and_nothing_else(built):
     assert names - described == {name for name in package_files() if not name.startswith("mixtures/guide/")}
     assert any(name.endswith("licenses/LICENSE") for name in described)
     kinds = {"mixtures/py.typed", "mixtures/report/template.html.j2", "mixtures/report/explore.js"}
-    assert kinds | {"mixtures/report/report.schema.json", "mixtures/datasets/acidity.csv"} <= names
+    assert kinds | {"mixtures/report/schemas/shared.schema.json", "mixtures/datasets/acidity.csv"} <= names
 
 
 def test_the_source_distribution_is_enough_to_run_the_tests(built):

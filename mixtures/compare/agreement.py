@@ -27,7 +27,7 @@ class AgreementRow:
 
     `z` is (MAP − NUTS mean) / NUTS sd and `width_ratio` is SE / NUTS sd. Intervals are central 89 %: the MAP's from its
     standard error on the log scale (variances), logit scale (weights) or as it is (means, covariances); posteriors' by
-    quantiles. `overlap` is the share of the shorter of the MAP's and NUTS's intervals that the other covers.
+    quantiles. `overlap` is what the MAP's and NUTS's intervals share, of what they cover together.
     """
 
     parameter: str
@@ -123,7 +123,10 @@ def quantile_interval(draws: np.ndarray) -> Interval:
 
 
 def interval_overlap(a: Interval, b: Interval) -> float:
-    """Share of the shorter interval that the other covers, in [0, 1]; NaN where either does not exist."""
-    shorter = np.minimum(a[1] - a[0], b[1] - b[0])
-    common = np.minimum(a[1], b[1]) - np.maximum(a[0], b[0])
-    return float(np.maximum(0.0, common) / shorter) if shorter > 0 else float("nan")
+    """Length that two intervals share over the length they cover together, in [0, 1]; NaN where either does not exist.
+
+    Jaccard's index: 1 for equal intervals alone, 0 for those that do not meet.
+    """
+    common = np.maximum(0.0, np.minimum(a[1], b[1]) - np.maximum(a[0], b[0]))
+    together = (a[1] - a[0]) + (b[1] - b[0]) - common
+    return float(common / together) if together > 0 else float("nan")

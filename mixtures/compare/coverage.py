@@ -18,15 +18,17 @@ _SURPRISING = 0.001  # probability of a coverage so far from nominal, below whic
 class CalibrationRow(NamedTuple):
     """How one method did on one quantity.
 
-    `coverage` is the share of intervals that hold the truth, with its binomial standard error, over the `intervals`
-    data sets that have one; `trusted` the same over those where the method itself raises no doubt. `width` is the
-    median width of an interval; `bias` the median of estimate − truth.
+    `coverage` is the share of intervals that hold the truth, over the `intervals` data sets that have one, with a 95 %
+    interval from `low` to `high` for the number of data sets (`wilson`); `trusted` is the same share over those where
+    the method itself raises no doubt. `width` is the median width of an interval; `bias` the median of
+    estimate − truth.
     """
 
     method: str
     quantity: str
     coverage: float
-    error: float
+    low: float
+    high: float
     intervals: int
     trusted: float
     trusted_intervals: int
@@ -94,7 +96,8 @@ class Calibration(Shown):
             doubt = f"; it raises doubts itself for {doubted:.0%} of data sets" if doubted > 0 else ""
             told.append(
                 f"{method}: intervals called {self.level:.0%} cover {np.mean([r.coverage for r in rows]):.1%} on "
-                f"average, at worst {worst.coverage:.1%} ± {worst.error:.1%} ({worst.quantity}); {verdict}{doubt}."
+                f"average, at worst {worst.coverage:.1%} ({worst.quantity}; 95% interval {worst.low:.1%} to "
+                f"{worst.high:.1%}); {verdict}{doubt}."
             )
         return [*told, self.effort] if self.effort else told
 
@@ -111,14 +114,13 @@ class Calibration(Shown):
         low, high, truth = self.lows[method][:, i], self.highs[method][:, i], self.truth[:, i]
         found, trusted = ~np.isnan(low), self.trusted[method]
         held = (low <= truth) & (truth <= high)
-        coverage, error = _share(held[found])
         return CalibrationRow(
             method,
             self.quantities[i],
-            coverage,
-            error,
+            _share(held[found]),
+            *wilson(int(held[found].sum()), int(found.sum())),
             int(found.sum()),
-            _share(held[found & trusted])[0],
+            _share(held[found & trusted]),
             int((found & trusted).sum()),
             _median(high[found], low[found]),
             _median(self.estimates[method][found, i], truth[found]),
@@ -131,11 +133,21 @@ class Calibration(Shown):
         return bool(test.pvalue < _SURPRISING)
 
 
-def _share(held: Bool[np.ndarray, " n"]) -> tuple[float, float]:
-    if not len(held):
+def wilson(held: int, total: int) -> tuple[float, float]:
+    """95 % interval of the probability of an event that happened `held` of `total` times (Wilson 1927).
+
+    Unlike share ± error it keeps its width where the event always happened, or never. NaN where `total` is zero.
+    """
+    from scipy.stats import binomtest
+
+    if not total:
         return float("nan"), float("nan")
-    share = float(held.mean())
-    return share, float(np.sqrt(share * (1 - share) / len(held)))
+    low, high = binomtest(held, total).proportion_ci(0.95, method="wilson")
+    return float(low), float(high)
+
+
+def _share(held: Bool[np.ndarray, " n"]) -> float:
+    return float(held.mean()) if len(held) else float("nan")
 
 
 def _median(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float:

@@ -11,7 +11,8 @@ def save(comparison: Comparison, folder: str | Path) -> Path:
     """Write the report to `folder`, whole or not at all.
 
     Files are report.html (to read), report.md (for pull requests), report.json (to compute with; its schema is
-    report.schema.json in this package), parameters.csv and parameters.tex (to paste), and posterior.nc (the draws).
+    schemas/report.schema.json in this package), parameters.csv and parameters.tex (to paste), and posterior.nc (the
+    draws).
 
     Parameters
     ----------

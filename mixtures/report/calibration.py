@@ -8,7 +8,7 @@ from mixtures.data import Data
 from mixtures.em.fit import EMFit
 from mixtures.model import Mixture
 from mixtures.report.content import SCHEMA, data_content, model_content, run_content
-from mixtures.report.coverage import coverage_content
+from mixtures.report.coverage import coverage_content, coverage_rows
 from mixtures.report.folder import replace_folder, write_texts
 from mixtures.report.html import environment, stylesheet
 from mixtures.report.plain import plain
@@ -43,7 +43,7 @@ def calibration_content(run: CalibrationRun) -> dict:
 
 
 def save_calibration(folder: str | Path, run: CalibrationRun) -> Path:
-    """Write calibration.html, .json and .csv to `folder`, whole or not at all; errors as for `replace_folder`."""
+    """Write calibration.html, .md, .json and .csv to `folder`, whole or not at all; errors as for `replace_folder`."""
     from mixtures.report.drawn import calibration_files
 
     texts = calibration_files(calibration_content(run))
@@ -60,4 +60,6 @@ def calibration_page(value: dict) -> str:
     pages = environment()
     with drawing_style():
         pictures = {"coverage": picture(coverages(value))}
-    return pages.get_template("calibration.html.j2").render(**value, pictures=pictures, style=stylesheet(pages))
+    return pages.get_template("calibration.html.j2").render(
+        **value, found=value, coverage_rows=coverage_rows(value), pictures=pictures, style=stylesheet(pages)
+    )

@@ -1,6 +1,7 @@
-"""What intervals covered, as plain values."""
+"""What intervals covered, as plain values, and as a person reads them."""
 
-from mixtures.compare.coverage import Calibration
+from mixtures._numbers import number, percent
+from mixtures.compare.coverage import Calibration, wilson
 
 
 def coverage_content(found: Calibration) -> dict:
@@ -17,4 +18,32 @@ def coverage_content(found: Calibration) -> dict:
             for name in found.estimates
         ],
         "rows": [row._asdict() for row in found.rows()],
+    }
+
+
+def bounds(row: dict) -> tuple[float, float]:
+    """95 % interval of a row's coverage, which must have intervals."""
+    return wilson(round(row["coverage"] * row["intervals"]), row["intervals"])
+
+
+def coverage_rows(value: dict) -> list[dict]:
+    """Every method and quantity in words and numbers to read."""
+    return [_told(row) for row in value["rows"]]
+
+
+def _told(row: dict) -> dict:
+    covered, undoubted = "–", "–"
+    if row["intervals"]:
+        low, high = bounds(row)
+        covered = f"{percent(row['coverage'])} ({percent(low)} to {percent(high)})"
+    if row["trusted_intervals"]:
+        undoubted = f"{percent(row['trusted'])} of {row['trusted_intervals']}"
+    return {
+        "method": row["method"],
+        "quantity": row["quantity"],
+        "coverage": covered,
+        "intervals": row["intervals"],
+        "undoubted": undoubted,
+        "width": number(row["width"], 3),
+        "bias": number(row["bias"], 2),
     }

@@ -2,7 +2,7 @@
 
 from mixtures.report.calibration import calibration_page
 from mixtures.report.html import page
-from mixtures.report.markdown import markdown
+from mixtures.report.markdown import calibration_markdown, markdown, selection_markdown, sweep_markdown
 from mixtures.report.plain import to_json
 from mixtures.report.selection import selection_page
 from mixtures.report.sweep import sweep_page
@@ -22,17 +22,29 @@ def comparison_files(value: dict) -> dict[str, str]:
 
 def selection_files(value: dict) -> dict[str, str]:
     """What `mixtures select` writes."""
-    return {"select.html": selection_page(value), "select.json": to_json(value) + "\n"}
+    return {
+        "select.html": selection_page(value),
+        "select.md": selection_markdown(value),
+        "select.json": to_json(value) + "\n",
+    }
 
 
 def calibration_files(value: dict) -> dict[str, str]:
     """What `mixtures calibrate` writes, but its table."""
-    return {"calibration.html": calibration_page(value), "calibration.json": to_json(value) + "\n"}
+    return {
+        "calibration.html": calibration_page(value),
+        "calibration.md": calibration_markdown(value),
+        "calibration.json": to_json(value) + "\n",
+    }
 
 
 def sweep_files(value: dict, cases: dict[str, dict]) -> dict[str, str]:
     """What `mixtures sweep` writes, but its table; `cases` are the contents of the comparisons by file name."""
-    files = {"sweep.html": sweep_page(value, cases), "sweep.json": to_json(value) + "\n"}
+    files = {
+        "sweep.html": sweep_page(value, cases),
+        "sweep.md": sweep_markdown(value),
+        "sweep.json": to_json(value) + "\n",
+    }
     for name, own in cases.items():
         files |= {f"{name}.html": page(own), f"{name}.json": to_json(own) + "\n"}
     return files

@@ -1,31 +1,17 @@
-"""What the page's one script works on: densities to zoom into, and rows with their responsibilities to look up."""
+"""What the explorer's script works on: densities to zoom into, and rows with their responsibilities to look up."""
 
-import base64
-import hashlib
 import json
-from importlib.resources import files
-from typing import NamedTuple
 
 from markupsafe import Markup
 
 from mixtures.report.model_words import part_name
 
 
-class Explorer(NamedTuple):
-    """The script, the hash by which the page's policy allows it alone, and its data."""
-
-    script: Markup
-    hash: str
-    data: Markup
-
-
-def explorer(value: dict) -> Explorer | None:
-    """Ready for the page; None where there is no density to look at."""
+def explorer(value: dict) -> Markup | None:
+    """The data, ready for the page; None where there is no density to look at."""
     if not any(value["density"][name] for name in ("map", "vi", "nuts")):
         return None
-    script = files("mixtures.report").joinpath("explore.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return Explorer(Markup(script), f"'sha256-{digest}'", _embedded(_data(value)))
+    return _embedded(_data(value))
 
 
 def _data(value: dict) -> dict:

@@ -63,6 +63,7 @@ def _prediction(prediction: Prediction) -> dict:
         "posterior": prediction.posterior.elpd,
         "difference": prediction.difference,
         "standard_error": prediction.standard_error,
+        "num_folds": prediction.em.status.shape[-1],
         "khat_max": float(prediction.posterior.khat.max()),
         "reason": prediction.reason,
     }

@@ -8,10 +8,15 @@ from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.bayes.vi import MAX_KHAT
 from mixtures.compare import verdict
 from mixtures.report import tables
+from mixtures.report.coverage import coverage_rows
+from mixtures.report.distances import distances, grouped, paste_distances, vi_from_nuts
 from mixtures.report.explorer import explorer
 from mixtures.report.headline import headline, three_numbers
+from mixtures.report.intervals import intervals, paste_intervals
 from mixtures.report.methods import methods
+from mixtures.report.pasting import Paste
 from mixtures.report.plots import pictures
+from mixtures.report.scripts import script
 from mixtures.report.trust import engines, khat_tone
 from mixtures.report.words import GOOD_KHAT, trust_khat
 
@@ -53,7 +58,8 @@ def stylesheet(pages: Environment) -> Markup:
 
 def _view(value: dict) -> dict:
     """What the template shows besides the content itself: words, and tables in the order they are read."""
-    fits, model = value["fits"], value["model"]
+    fits, model, look = value["fits"], value["model"], explorer(value)
+    far, lines = distances(value), intervals(value)
     elbos = [e for e in fits["vi"]["start_elbos"] if e is not None]
     return {
         "headline": headline(value),
@@ -66,13 +72,20 @@ def _view(value: dict) -> dict:
         "khat": {"tone": khat_tone(fits["vi"]["khat"]), "words": trust_khat(fits["vi"]["khat"])},
         "engines": engines(fits),
         "table": tables.parameter_table(value),
-        "copies": {"CSV": tables.as_csv(value), "LaTeX": tables.as_latex(value)},
+        "intervals": lines,
+        "distances": grouped(far),
+        "vi_from_nuts": vi_from_nuts(value),
+        "pastes": {
+            "parameters": Paste(tables.as_csv(value), tables.as_latex(value)),
+            "intervals": paste_intervals(lines),
+            "distances": paste_distances(far),
+        },
+        "coverage_rows": coverage_rows(value["calibration"]) if value["calibration"] else [],
         "invariants": tables.invariants(fits["nuts"]),
-        "distances": tables.distances(value),
-        "kinds": tables.kinds(value),
         "doubtful": tables.doubtful(value),
         "methods": methods(value),
-        "explorer": explorer(value),
+        "explorer": look,
+        "scripts": [script("copy.js"), *([script("explore.js")] if look else [])],
         "num_ties": len(value["data"]["ties"]) + value["data"]["ties_omitted"],
         "run_facts": _run_facts(value),
         "thresholds": {

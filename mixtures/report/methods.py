@@ -4,50 +4,19 @@ from typing import NamedTuple
 
 from mixtures._numbers import fixed, number, numbers, percent
 from mixtures.compare import verdict
+from mixtures.report.references import WORKS
 
-_WORKS = {
-    "Bradbury et al. 2018": "Bradbury J, Frostig R, Hawkins P, et al. (2018). JAX: composable transformations of "
-    "Python+NumPy programs. https://github.com/jax-ml/jax",
-    "Dempster et al. 1977": "Dempster AP, Laird NM, Rubin DB (1977). Maximum likelihood from incomplete data via the "
-    "EM algorithm. J. Royal Statistical Society B 39, 1–38. doi:10.1111/j.2517-6161.1977.tb01600.x",
-    "Fraley and Raftery 2007": "Fraley C, Raftery AE (2007). Bayesian regularization for normal mixture estimation and "
-    "model-based clustering. J. Classification 24, 155–181. doi:10.1007/s00357-007-0004-5",
-    "Hoffman and Gelman 2014": "Hoffman MD, Gelman A (2014). The No-U-Turn sampler: adaptively setting path lengths in "
-    "Hamiltonian Monte Carlo. J. Machine Learning Research 15, 1593–1623. doi:10.48550/arXiv.1111.4246",
-    "Hubert and Arabie 1985": "Hubert L, Arabie P (1985). Comparing partitions. J. Classification 2, 193–218. "
-    "doi:10.1007/BF01908075",
-    "Kiefer and Wolfowitz 1956": "Kiefer J, Wolfowitz J (1956). Consistency of the maximum likelihood estimator in the "
-    "presence of infinitely many incidental parameters. Ann. Mathematical Statistics 27, 887–906. "
-    "doi:10.1214/aoms/1177728066",
-    "Kingma et al. 2016": "Kingma DP, Salimans T, Jozefowicz R, Chen X, Sutskever I, Welling M (2016). Improved "
-    "variational inference with inverse autoregressive flow. NeurIPS 29. doi:10.48550/arXiv.1606.04934",
-    "Kucukelbir et al. 2017": "Kucukelbir A, Tran D, Ranganath R, Gelman A, Blei DM (2017). Automatic differentiation "
-    "variational inference. J. Machine Learning Research 18(14), 1–45. doi:10.48550/arXiv.1603.00788",
-    "Phan et al. 2019": "Phan D, Pradhan N, Jankowiak M (2019). Composable effects for flexible and accelerated "
-    "probabilistic programming in NumPyro. doi:10.48550/arXiv.1912.11554",
-    "Stephens 2000": "Stephens M (2000). Dealing with label switching in mixture models. J. Royal Statistical Society "
-    "B 62, 795–809. doi:10.1111/1467-9868.00265",
-    "Tierney and Kadane 1986": "Tierney L, Kadane JB (1986). Accurate approximations for posterior moments and "
-    "marginal densities. J. American Statistical Association 81, 82–86. doi:10.1080/01621459.1986.10478240",
-    "Varadhan and Roland 2008": "Varadhan R, Roland C (2008). Simple and globally convergent methods for accelerating "
-    "the convergence of any EM algorithm. Scandinavian J. Statistics 35, 335–353. "
-    "doi:10.1111/j.1467-9469.2007.00585.x",
-    "Vehtari et al. 2017": "Vehtari A, Gelman A, Gabry J (2017). Practical Bayesian model evaluation using "
-    "leave-one-out cross-validation and WAIC. Statistics and Computing 27, 1413–1432. doi:10.1007/s11222-016-9696-4",
-    "Vehtari et al. 2021": "Vehtari A, Gelman A, Simpson D, Carpenter B, Bürkner P-C (2021). Rank-normalization, "
-    "folding, and localization: an improved R-hat for assessing convergence of MCMC. Bayesian Analysis 16, 667–718. "
-    "doi:10.1214/20-BA1221",
-    "Yao et al. 2018": "Yao Y, Vehtari A, Simpson D, Gelman A (2018). Yes, but did it work?: Evaluating variational "
-    "inference. ICML. doi:10.48550/arXiv.1802.02538",
-    "Zhang et al. 2022": "Zhang L, Carpenter B, Gelman A, Vehtari A (2022). Pathfinder: parallel quasi-Newton "
-    "variational inference. J. Machine Learning Research 23(306), 1–49. doi:10.48550/arXiv.2108.03782",
-}
 _GUIDES = {
     "full_rank": "a normal distribution with a full covariance matrix (Kucukelbir et al. 2017)",
     "mean_field": "independent normal distributions (Kucukelbir et al. 2017)",
     "laplace": "the normal distribution given by its curvature at the mode (Tierney and Kadane 1986)",
     "flow": "a normalising flow of inverse autoregressive transforms (Kingma et al. 2016)",
     "pathfinder": "multi-path Pathfinder (Zhang et al. 2022)",
+}
+_KINDS = {
+    "observed": "the observed information",
+    "sandwich": "the sandwich (White 1982)",
+    "bootstrap": "the nonparametric bootstrap (Efron 1979)",
 }
 
 
@@ -60,18 +29,27 @@ class Methods(NamedTuple):
 
 def methods(value: dict) -> Methods:
     """Describe what was run, from the content of a comparison."""
-    fits = value["fits"]
+    fits, further = value["fits"], value["further"]
     sentences = [
         _model(value),
         _em(fits),
+        _intervals(further["intervals"]),
+        _floors(fits["ml"]["floor_profile"]),
         _prior(value["model"]),
         _vi(fits["vi"]),
         _nuts(fits["nuts"], value["settings"]),
-        _agreement(),
+        _densities(value["density"]),
+        _place(further["place"]),
+        _location(further["location"]),
+        _agreement(fits),
+        _prediction(further["prediction"]),
+        _sensitivity(further["sensitivity"]),
+        _check(further["check"]),
+        _calibration(value["calibration"]),
         _software(value),
     ]
-    paragraph = " ".join(sentences)
-    return Methods(paragraph, tuple(full for cited, full in _WORKS.items() if cited in paragraph))
+    paragraph = " ".join(filter(None, sentences))
+    return Methods(paragraph, tuple(full for cited, full in WORKS.items() if cited in paragraph))
 
 
 def _model(value: dict) -> str:
@@ -118,7 +96,9 @@ def _prior(model: dict) -> str:
 def _vi(vi: dict) -> str:
     khat = "" if vi["khat"] is None else f"; its Pareto k-hat is {fixed(vi['khat'], 2)} (Yao et al. 2018)"
     guide = _GUIDES.get(vi["guide"], vi["guide"])
-    return f"The posterior was approximated in unconstrained coordinates by {guide}, the best of several starts{khat}."
+    lost = "" if vi["status"] == "converged" else "; it did not converge"
+    words = f"by {guide}, the best of several starts{khat}{lost}."
+    return f"The posterior was approximated in unconstrained coordinates {words}"
 
 
 def _nuts(nuts: dict, settings: dict) -> str:
@@ -144,7 +124,48 @@ def _nuts(nuts: dict, settings: dict) -> str:
     )
 
 
-def _agreement() -> str:
+def _intervals(kinds: list[dict]) -> str:
+    found = [_KINDS[kind["kind"]] for kind in kinds if not kind["reason"]]
+    return f"Intervals of the MAP are by {_listed(found)}." if found else ""
+
+
+def _floors(profile: dict | None) -> str:
+    if profile is None:
+        return ""
+    low, high = number(min(profile["floors"]), 2), number(max(profile["floors"]), 2)
+    return f"The likelihood was profiled under floors on every variance, from {low} to {high} of the data’s variance."
+
+
+def _densities(density: dict) -> str:
+    names = {"nuts": "NUTS’s", "vi": "VI’s"}
+    found = [words for engine, words in names.items() if density["hellinger"][engine] is not None]
+    if not found:
+        return ""
+    return (
+        f"The MAP density was compared with {_listed(found)} posterior predictive by Hellinger distance, "
+        "Kullback–Leibler divergence (Kullback and Leibler 1951) and the Wasserstein distances of marginals."
+    )
+
+
+def _place(place: dict | None) -> str:
+    if place is None:
+        return ""
+    return (
+        f"EM’s partition of {place['num_rows']} rows was compared with those drawn from the posterior by expected "
+        "variation of information (Meilă 2007) and Binder loss (Binder 1978), and by the "
+        f"{percent(place['level'])} credible ball around the best partition (Wade and Ghahramani 2018)."
+    )
+
+
+def _location(location: dict | None) -> str:
+    if location is None or location["map"] is None:
+        return ""
+    return "All parameters at once were compared by Mahalanobis distance in unconstrained coordinates."
+
+
+def _agreement(fits: dict) -> str:
+    if fits["nuts"]["estimates"] is None or not fits["map"]["is_estimate"]:
+        return ""
     low, high = verdict.WIDTH_RATIOS
     return (
         f"Fits were said to agree if the Hellinger distance of the MAP density from the posterior predictive was at "
@@ -152,9 +173,48 @@ def _agreement() -> str:
         f"{verdict.MIN_ARI}, every MAP within {number(verdict.MAX_Z)} posterior standard deviation of the posterior "
         f"mean, and every standard error between {fixed(low, 2)} and {fixed(high, 2)} of the posterior standard "
         f"deviation; components were compared only where labels were ambiguous by less than "
-        f"{percent(verdict.MAX_AMBIGUITY)}. Prediction was compared by cross-validation and Pareto-smoothed importance "
-        "sampling (Vehtari et al. 2017)."
+        f"{percent(verdict.MAX_AMBIGUITY)}."
     )
+
+
+def _prediction(prediction: dict | None) -> str:
+    if prediction is None or prediction["difference"] is None:
+        return ""
+    folds = f"{prediction['num_folds']}-fold " if "num_folds" in prediction else ""  # reports of old lack it
+    return (
+        f"Prediction of rows left out was compared by {folds}cross-validation of the MAP fit, corrected for the rows "
+        "that each fold lacks (Burman 1989), and for the posterior by Pareto-smoothed importance sampling (Vehtari et "
+        "al. 2017)."
+    )
+
+
+def _sensitivity(sensitivity: dict | None) -> str:
+    if sensitivity is None:
+        return ""
+    return "What the prior decides was measured by power scaling (Kallioinen et al. 2024)."
+
+
+def _check(check: dict | None) -> str:
+    if check is None:
+        return ""
+    return (
+        f"The model was checked by posterior predictive simulation of each feature’s {_listed(list(check['tails']))} "
+        "(Gelman et al. 1996)."
+    )
+
+
+def _calibration(found: dict | None) -> str:
+    if found is None:
+        return ""
+    return (
+        f"What {percent(found['level'])} intervals cover was measured on {found['num_simulations']} data sets of "
+        f"{found['num_rows']} rows simulated from the MAP fit, each fitted by {len(found['methods'])} methods, with "
+        "95 % intervals of the coverage (Wilson 1927)."
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _software(value: dict) -> str:

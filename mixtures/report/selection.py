@@ -35,7 +35,7 @@ def selection_content(data: Data, selection: Selection, settings: dict) -> dict:
 
 
 def save_selection(folder: str | Path, data: Data, selection: Selection, settings: dict) -> Path:
-    """Write select.html and select.json to `folder`, whole or not at all; errors as for `replace_folder`."""
+    """Write select.html, .md and .json to `folder`, whole or not at all; errors as for `replace_folder`."""
     from mixtures.report.drawn import selection_files
 
     texts = selection_files(selection_content(data, selection, settings))

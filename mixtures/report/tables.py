@@ -1,13 +1,12 @@
-"""The tables of the page, and the table of parameters as CSV and LaTeX."""
+"""The table of parameters in every form, and the page's other small tables."""
 
-import csv
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixtures._numbers import fixed, number, plus_minus
+from mixtures._numbers import fixed, plus_minus
 from mixtures.compare import verdict
+from mixtures.report.pasting import csv_text, latex_text, markdown_text
 from mixtures.report.words import by_group, doubts
 
 if TYPE_CHECKING:
@@ -17,21 +16,11 @@ _MOST_DOUBTFUL = 10
 _DOUBTFUL_SD = 0.05  # posterior sd of a responsibility from which a row is called doubtful
 _COLUMNS = (
     *("parameter", "map", "se", "vi_mean", "vi_sd", "nuts_mean", "nuts_sd", "nuts_mcse"),
-    *("z", "width_ratio", "overlap", "rhat", "ess"),
+    *("z", "width_ratio", "overlap", "vi_z", "vi_width_ratio", "vi_wasserstein", "rhat", "ess"),
 )
+_READ = ("Parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "z", "Width ratio")
 _INTERVALS = ("map_interval", "vi_interval", "nuts_interval")
 _HEADER = (*_COLUMNS, *(f"{name}_{end}" for name in _INTERVALS for end in ("low", "high")))
-_LATEX = str.maketrans(
-    {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
-    | {
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-        "–": "--",
-        "−": "$-$",
-        "±": r"$\pm$",
-    }
-)
 
 
 def parameter_table(value: dict) -> dict[str, list[dict]]:
@@ -69,48 +58,6 @@ def _min_ess(summary: dict) -> float | None:
     return min((e for e in (summary["ess"], summary["ess_tail"]) if e is not None), default=None)
 
 
-def distances(value: dict) -> list[dict]:
-    """Every distance of the MAP from VI and from NUTS."""
-    clustering, density = value["clustering"], value["density"]
-
-    def row(name: str, values: dict, reads: str) -> dict:
-        return {"name": name, "vi": fixed(values["vi"], 3), "nuts": fixed(values["nuts"], 3), "reads": reads}
-
-    hellinger = row("Density: Hellinger distance", density["hellinger"], "0 equal, 1 no overlap")
-    for engine in ("vi", "nuts"):
-        hellinger[engine] = plus_minus(density["hellinger"][engine], density["hellinger_mcse"][engine])
-    kl = row("Density: Kullback–Leibler divergence", density["kl"], "nats that a row costs under the MAP")
-    for engine in ("vi", "nuts"):
-        kl[engine] = plus_minus(density["kl"][engine], density["kl_mcse"][engine])
-    farthest = {e: None if w is None else max(w) for e, w in density["wasserstein"].items()}
-    return [
-        hellinger,
-        kl,
-        row("Marginals: largest Wasserstein distance", farthest, "in sds of the data"),
-        row("Partition: adjusted Rand index", clustering["ari"], "1 identical, 0 chance"),
-        row("Partition: variation of information", clustering["variation_of_information"], "0 identical, in nats"),
-        row("Responsibilities: total variation", clustering["total_variation"], "0 equal, 1 nothing in common"),
-    ]
-
-
-def kinds(value: dict) -> dict:
-    """EM's standard errors and intervals by kind, a line for each parameter."""
-    kinds = value["further"]["intervals"]
-
-    def cell(kind: dict, i: int) -> str:
-        if kind["se"][i] is None:
-            return "—"
-        low, high = kind["intervals"][i]
-        return f"{number(kind['se'][i], 2)} ({number(low, 3)} to {number(high, 3)})"
-
-    lines = [
-        {"name": row["parameter"], "cells": [cell(kind, i) for kind in kinds]}
-        for i, row in enumerate(value["agreement"])
-    ]
-    refusals = [f"{kind['kind'].capitalize()}: {kind['reason']}" for kind in kinds if kind["reason"]]
-    return {"names": [kind["kind"] for kind in kinds], "lines": lines, "refusals": refusals}
-
-
 def doubtful(value: dict) -> list[dict]:
     """The rows whose responsibilities NUTS is least sure of."""
     shares = value["clustering"]["responsibilities"]
@@ -141,9 +88,7 @@ def as_frame(value: dict) -> "DataFrame":
 
 def as_csv(value: dict) -> str:
     """Every parameter under all engines, unrounded; empty where there is no number."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([_HEADER, *_records(value)])
-    return text.getvalue()
+    return csv_text(_HEADER, _records(value))
 
 
 def _records(value: dict) -> list[list]:
@@ -154,26 +99,14 @@ def _records(value: dict) -> list[list]:
 
 def as_latex(value: dict) -> str:
     """Every parameter under all engines as a table for LaTeX, with the rules of the booktabs package."""
-    lines = [
-        r"\begin{tabular}{lrrrrr}",
-        r"\toprule",
-        r"Parameter & MAP $\pm$ SE & VI $\pm$ sd & NUTS $\pm$ sd & $z$ & Width ratio \\",
-    ]
-    for group, rows in by_group(value["agreement"], lambda row: row["group"]).items():
-        lines += [r"\midrule", rf"\multicolumn{{6}}{{l}}{{{group.translate(_LATEX)}}} \\"]
-        for row in rows:
-            cells = [row["label"], *(cell for cell in _cells(row))]
-            lines.append(" & ".join(cell.translate(_LATEX) for cell in cells) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    groups = by_group(value["agreement"], lambda row: row["group"])
+    rows = {group: [(row["label"], *_cells(row)) for row in own] for group, own in groups.items()}
+    return latex_text(_READ, rows)
 
 
 def as_markdown(value: dict) -> str:
     """Every parameter under all engines as a Markdown table."""
-    lines = ["| Parameter | MAP ± SE | VI ± sd | NUTS ± sd | z | Width ratio |", "| --- |" + " ---: |" * 5]
-    for row in value["agreement"]:
-        name = row["parameter"].replace("|", "\\|").replace("<", "&lt;")
-        lines.append(f"| {name} | {' | '.join(_cells(row))} |")
-    return "\n".join(lines)
+    return markdown_text(_READ, [(row["parameter"], *_cells(row)) for row in value["agreement"]])
 
 
 def _cells(row: dict) -> list[str]:

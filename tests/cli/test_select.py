@@ -38,6 +38,7 @@ def test_select(run):
         "−392.07",
         "−398.54",
         "select.html",
+        "select.md",
     ):
         assert words in output
     assert output.index("−392.07") < output.index("Best:")

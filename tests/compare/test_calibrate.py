@@ -10,7 +10,7 @@ from scipy import stats
 
 import mixtures as mx
 from mixtures.compare.calibrate import _trusted as trusted
-from mixtures.compare.coverage import Calibration
+from mixtures.compare.coverage import Calibration, wilson
 from mixtures.compare.densities import BAND
 from tests.report import fake
 
@@ -37,8 +37,19 @@ def test_a_mean_by_maximum_likelihood_covers_what_student_says():
     one = row(found, "ML, observed", "means[1, x1]")
     assert one.intervals == 600
     assert stats.binomtest(round(one.coverage * 600), 600, expected).pvalue > SURPRISE
-    assert one.error == pytest.approx(np.sqrt(one.coverage * (1 - one.coverage) / 600))
+    assert one.low < one.coverage < one.high
     assert found.quantities[:2] == ("centre_1", "widest")
+
+
+@pytest.mark.parametrize(("held", "total"), [(20, 20), (0, 20), (270, 300), (1, 3)])
+def test_an_interval_of_coverage_has_width_even_where_nothing_was_missed(held, total):
+    """Its ends are where (share − p)² = z² p (1 − p) / n (Wilson 1927); 20 of 20 gives z² / (20 + z²) as its width."""
+    z = stats.norm.ppf(0.975)
+    for end in wilson(held, total):
+        assert (held / total - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / total, abs=1e-12)
+    if held == total:
+        assert wilson(held, total) == pytest.approx((total / (total + z**2), 1.0))
+    assert np.isnan(wilson(0, 0)).all()
 
 
 def test_posterior_intervals_are_nominal_under_their_prior():
@@ -118,8 +129,8 @@ def test_counts_by_hand():
     assert (one.width, one.bias) == (1.25, 0.25)
     assert found.failed("m") == 0.25
     assert found.sentences == [
-        "m: intervals called 90% cover 66.7% on average, at worst 66.7% ± 27.2% (a); none is clearly off nominal; it "
-        "raises doubts itself for 50% of data sets."
+        "m: intervals called 90% cover 66.7% on average, at worst 66.7% (a; 95% interval 20.8% to 93.9%); "
+        "none is clearly off nominal; it raises doubts itself for 50% of data sets."
     ]
 
 

@@ -12,6 +12,7 @@ from mixtures.compare.coverage import Calibration
 from mixtures.data import Data
 from mixtures.report.calibration import CalibrationRun, calibration_content, calibration_page, save_calibration
 from mixtures.report.saved import redraw
+from tests.report.schemas import complaints
 from tests.report.test_html import Page
 
 
@@ -56,7 +57,13 @@ def test_content_and_page(run):
 def test_files(run, tmp_path):
     folder = save_calibration(tmp_path / "out", run)
     assert {p.name for p in folder.iterdir()} >= {"calibration.html", "calibration.json", "calibration.csv"}
-    assert json.loads((folder / "calibration.json").read_text())["level"] == 0.9
+    value = json.loads((folder / "calibration.json").read_text())
+    assert value["level"] == 0.9
+    assert complaints("calibration", value) == []
+    assert complaints("calibration", value | {"opinion": 1})
+    text = (folder / "calibration.md").read_text()
+    # Wilson's interval of 40 of 40 begins at 40 / (40 + 1.96²)
+    assert "| NUTS: means[1, &lt;speed>] | 100 % (91 % to 100 %) | 100 % of 30 | 2 | 0 |" in text
     with (folder / "calibration.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows] == ["MAP, observed"] * 2 + ["NUTS"] * 2

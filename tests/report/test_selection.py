@@ -14,6 +14,7 @@ from mixtures import Status
 from mixtures.datasets import load
 from mixtures.report.selection import save_selection, selection_content, selection_page
 from mixtures.report.selection_words import say_selection
+from tests.report.schemas import complaints
 from tests.report.test_html import Page
 
 SETTINGS = {"num_components": [1, 2], "num_starts": 8, "seed": 0}
@@ -97,8 +98,13 @@ def test_one_candidate_has_a_page(found):
 
 def test_files(found, tmp_path):
     folder = save_selection(tmp_path / "here", load("acidity"), found, SETTINGS)
-    assert {f.name for f in folder.iterdir()} == {"select.html", "select.json", ".mixtures-report"}
+    assert {f.name for f in folder.iterdir()} == {"select.html", "select.md", "select.json", ".mixtures-report"}
     value = json.loads((folder / "select.json").read_text())
+    assert complaints("select", value) == []
+    assert complaints("select", value | {"best": value["best"] | {"opinion": 1}})
+    text = (folder / "select.md").read_text()
+    assert text.splitlines()[0].endswith(": E with K = 2")
+    assert [line.split(" | ")[1] for line in text.splitlines() if line.startswith("| E ")] == ["2", "1"], "best first"
     assert value["best"]["bic"] == pytest.approx(-392.0722, abs=2e-3)
     assert [c["num_components"] for c in value["candidates"]] == [2, 1]
     assert value["candidates"][0]["cv"] is None
