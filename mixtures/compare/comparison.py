@@ -29,7 +29,7 @@ from mixtures.compare.intervals import EMIntervals, em_intervals
 from mixtures.compare.location import Location, location
 from mixtures.compare.partitions import Clustering, Place, clustering, place
 from mixtures.compare.prediction import Prediction, predict_fairly
-from mixtures.compare.verdict import NOT_CONVERGED, VI_FAILED, Verdict, judge
+from mixtures.compare.verdict import EM_NOT_AT_MAXIMUM, LABELS_AMBIGUOUS, VI_FAILED, Verdict, judge
 from mixtures.data import Data, as_data
 from mixtures.em.fit import EMFit, check_fit, fit_em
 from mixtures.em.ridge import FloorProfile, floor_profile, refusal
@@ -94,8 +94,8 @@ class Comparison(Shown):
         return Card(f"EM, VI and NUTS: {self.verdict.level}", self.verdict.reasons, columns, rows)
 
     def _agreed(self, row: AgreementRow) -> bool:
-        """Whether chains agree, on the whole and about this parameter."""
-        return NOT_CONVERGED not in self.verdict.codes and row.trusted
+        """Whether chains agree, on the whole and about this parameter, and it is clear which component it is of."""
+        return LABELS_AMBIGUOUS not in self.verdict.codes and row.trusted
 
     def to_frame(self) -> "DataFrame":
         """Every parameter under all engines, a row each; NaN where the report holds a number back."""
@@ -271,6 +271,11 @@ def compare_fits(
     own = jax.random.split(key, 5)
     densities = density(model, data.values, map_fit.params, vi_draws, nuts_draws, own[0])
     sensitivity = prior_sensitivity(nuts, data.columns)
+    prediction = predict_fairly(model, values, map_fit, nuts, key=own[3])
+    check = check_posterior(nuts, values, key=own[4], num_draws=max(200, min(1000, _SIMULATED // values.size)))
+    verdict = judge(ml, map_fit, errors, vi, nuts, table, partitions, densities, sensitivity, prediction, check)
+    caution = nuts.caution or verdict.say(EM_NOT_AT_MAXIMUM)
+    of_labels = caution or verdict.say(LABELS_AMBIGUOUS)
     return Comparison(
         model=model,
         data=data,
@@ -280,15 +285,15 @@ def compare_fits(
         vi=vi,
         nuts=nuts,
         agreement=table,
-        clustering=partitions,
-        density=densities,
-        place=place(model, data.values, map_fit.params, nuts_draws, own[1]),
-        location=location(model, rows, map_fit.params, vi_draws, nuts_draws),
+        clustering=replace(partitions, caution=of_labels),
+        density=replace(densities, caution=caution),
+        place=replace(place(model, data.values, map_fit.params, nuts_draws, own[1]), caution=caution),
+        location=replace(location(model, rows, map_fit.params, vi_draws, nuts_draws), caution=of_labels),
         intervals=em_intervals(model, map_fit, values, data.columns, own[2]),
-        prediction=predict_fairly(model, values, map_fit, nuts, key=own[3]),
+        prediction=prediction,
         sensitivity=sensitivity,
-        check=check_posterior(nuts, values, key=own[4], num_draws=max(200, min(1000, _SIMULATED // values.size))),
-        verdict=judge(ml, map_fit, errors, vi, nuts, table, partitions, densities, sensitivity),
+        check=check,
+        verdict=verdict,
         timings={},
         settings={},
     )

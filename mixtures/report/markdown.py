@@ -19,7 +19,7 @@ def markdown(value: dict) -> str:
         "## Parameters",
         as_markdown(value),
         "## How far to trust each engine",
-        "\n".join(f"- {e['name']}: {escaped(e['word'])} {escaped(e['why'])}" for e in engines(value["fits"])),
+        "\n".join(f"- {e['name']}: {escaped(e['word'])} {escaped(e['why'])}" for e in engines(value)),
         "## Methods",
         escaped(told.paragraph),
         "\n".join(f"- {reference}" for reference in told.references),
