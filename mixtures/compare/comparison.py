@@ -85,7 +85,7 @@ class Comparison(Shown):
                 row.parameter,
                 plus_minus(row.map, row.se) if self.map.status.is_estimate else "–",
                 plus_minus(row.vi_mean, row.vi_sd) if VI_FAILED not in self.verdict.codes else "–",
-                plus_minus(row.nuts_mean, row.nuts_sd) if self._agreed(row) else "–",
+                plus_minus(row.nuts_mean, row.nuts_sd) if self.shows(row) else "–",
                 fixed(row.rhat, 4),
             )
             for row in self.agreement
@@ -93,8 +93,8 @@ class Comparison(Shown):
         columns = ("parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "R-hat")
         return Card(f"EM, VI and NUTS: {self.verdict.level}", self.verdict.reasons, columns, rows)
 
-    def _agreed(self, row: AgreementRow) -> bool:
-        """Whether chains agree, on the whole and about this parameter, and it is clear which component it is of."""
+    def shows(self, row: AgreementRow) -> bool:
+        """Whether NUTS may speak of this parameter: chains agree about it, and it is clear whose it is."""
         return LABELS_AMBIGUOUS not in self.verdict.codes and row.trusted
 
     def to_frame(self) -> "DataFrame":
