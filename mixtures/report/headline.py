@@ -112,7 +112,9 @@ def three_numbers(value: dict) -> list[Figure]:
 def _density(value: dict) -> Figure:
     distance = value["density"]["hellinger"]["nuts"]
     tone = "good" if distance <= verdict.MAX_HELLINGER else "bad"
-    words = f"Hellinger distance of the MAP density from the posterior predictive, at most {verdict.MAX_HELLINGER} wanted"
+    words = (
+        f"Hellinger distance of the MAP density from the posterior predictive, at most {verdict.MAX_HELLINGER} wanted"
+    )
     return Figure(tone, fixed(distance, 3), words)
 
 
@@ -156,7 +158,9 @@ def _obstacles(fits: dict, at_maximum: bool) -> list[Figure]:
     nuts, starts = fits["nuts"], fits["map"]["starts"]
     rhat, least, wanted = nuts["max_rhat"], nuts["min_ess"], MIN_ESS_PER_CHAIN * nuts["num_chains"]
     found = starts["statuses"].get("converged", 0)
-    reached = Figure("good" if found else "bad", str(found), f"of {starts['count']} EM starts found an interior MAP mode")
+    reached = Figure(
+        "good" if found else "bad", str(found), f"of {starts['count']} EM starts found an interior MAP mode"
+    )
     if not at_maximum:
         reached = Figure("bad", "–", f"where the best of {starts['count']} EM starts ended, there is no MAP mode")
     return [

@@ -11,7 +11,6 @@ from mixtures.compare.agreement import AgreementRow
 from mixtures.compare.verdict import AGREE, DISAGREE, LOCATION_ONLY, NOT_COMPARABLE, WIDTHS_OPEN, judge
 from mixtures.em.uncertainty import Refusal
 
-
 SPOKEN = {"means[1, x]": "the mean of x in component 1", "weights[1]": "the weight of component 1"}
 
 
