@@ -29,7 +29,7 @@ from mixtures.compare.intervals import EMIntervals, em_intervals
 from mixtures.compare.location import Location, location
 from mixtures.compare.partitions import Clustering, Place, clustering, place
 from mixtures.compare.prediction import Prediction, predict_fairly
-from mixtures.compare.verdict import EM_NOT_AT_MAXIMUM, LABELS_AMBIGUOUS, VI_FAILED, Verdict, judge
+from mixtures.compare.verdict import EM_NOT_AT_MAXIMUM, LABELS_AMBIGUOUS, NOT_CONVERGED, VI_FAILED, Verdict, judge
 from mixtures.data import Data, as_data
 from mixtures.em.fit import EMFit, check_fit, fit_em
 from mixtures.em.ridge import FloorProfile, floor_profile, refusal
@@ -95,7 +95,7 @@ class Comparison(Shown):
 
     def shows(self, row: AgreementRow) -> bool:
         """Whether NUTS may speak of this parameter: chains agree about it, and it is clear whose it is."""
-        return LABELS_AMBIGUOUS not in self.verdict.codes and row.trusted
+        return row.trusted and not {NOT_CONVERGED, LABELS_AMBIGUOUS} & set(self.verdict.codes)
 
     def to_frame(self) -> "DataFrame":
         """Every parameter under all engines, a row each; NaN where the report holds a number back."""

@@ -112,9 +112,7 @@ def three_numbers(value: dict) -> list[Figure]:
 def _density(value: dict) -> Figure:
     distance = value["density"]["hellinger"]["nuts"]
     tone = "good" if distance <= verdict.MAX_HELLINGER else "bad"
-    words = (
-        f"Hellinger distance of the MAP density from the posterior predictive, at most {verdict.MAX_HELLINGER} wanted"
-    )
+    words = f"Hellinger distance of the MAP density from the posterior predictive (limit {verdict.MAX_HELLINGER})"
     return Figure(tone, fixed(distance, 3), words)
 
 
