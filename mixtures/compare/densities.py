@@ -61,8 +61,8 @@ class Density(Shown):
             for name, (values, errors) in found.items()
         ]
         farthest = [float(self.wasserstein[engine].max()) for engine in ("vi", "nuts")]
-        rows.append(("largest Wasserstein distance of marginals, sds of the data", *farthest))
-        return Card(f"{title} against predictives", [], ("distance", "VI", "NUTS"), rows)
+        marginals = ("largest Wasserstein distance of marginals, sds of the data", *farthest)
+        return Card(f"{title} against predictives", [], ("distance", "VI", "NUTS"), [*rows, marginals])
 
 
 def density(
