@@ -231,6 +231,38 @@ def test_a_comparison_averages_no_chains_that_disagree(results):
     assert page(results["Sweep"]).column("behind the best, nats") == ["0", "–"]
 
 
+def test_what_comes_of_draws_not_to_be_used_says_so_and_no_more():
+    c = fake.unconverged(fake.series())
+    for part in (c.place, c.location, c.density, c.clustering, c.prediction):
+        card = part.card()
+        assert card.title.endswith(": not to be relied on")
+        assert "failed" in card.words[0]
+        assert not card.rows
+        assert c.nuts.caution in part._repr_html_().replace("&#x27;", "'")
+    assert {part.reason for part in (c.place, c.location, c.prediction)} == {c.nuts.caution}
+    assert not any(row.trusted for row in c.agreement)
+    assert {row.caution for row in c.agreement} == {c.nuts.caution}
+
+
+def test_what_comes_of_draws_to_be_used_is_a_card_with_its_numbers(results):
+    c = results["Comparison"]
+    for part in (c.place, c.location, c.density, c.clustering):
+        assert "±" in part._repr_html_() or "posterior" in part._repr_html_()
+        assert not part.caution
+    assert page(c.clustering).column("NUTS")[0] == "1"
+    assert "inside the 95% credible ball" in page(c.place).texts[0][1]
+    assert "the MAP lies 0.2 posterior sds" in page(c.location).texts[0][1]
+
+
+def test_only_what_needs_labels_has_a_caution_where_these_are_ambiguous():
+    c = fake.ambiguous(fake.series())
+    assert "labels are ambiguous (30%)" in c.location.reason
+    assert "labels are ambiguous (30%)" in c.clustering.card().words[0]
+    assert not c.place.caution
+    assert not c.density.caution
+    assert {row[3] for row in c.card().rows} == {"–"}
+
+
 def test_a_parameter_that_chains_disagree_about_has_no_mean(results):
     moved = results["Posterior"].params.means.at[0, :, 0].add(50.0)
     found = page(eqx.tree_at(lambda p: p.params.means, results["Posterior"], moved))

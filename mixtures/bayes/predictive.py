@@ -77,6 +77,11 @@ class PredictiveCheck(Shown):
         return found
 
     @property
+    def passed(self) -> bool:
+        """Whether every statistic of the data is a number, and as in data simulated from the model."""
+        return all(bool((tail >= _UNUSUAL).all()) for tail in self.tails.values())
+
+    @property
     def reason(self) -> str:
         """Which statistics of the data the model does not reproduce, in words."""
         if self.caution:

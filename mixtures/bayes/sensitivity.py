@@ -33,25 +33,25 @@ class Sensitivity(Shown):
     @property
     def dominated(self) -> list[str]:
         """Parameters that the prior moves and the likelihood hardly does."""
-        return [where for where, weak in self._sensitive() if weak]
+        return [one.name for one, weak in self._sensitive() if weak]
 
     @property
     def conflicting(self) -> list[str]:
         """Parameters that both the prior and the likelihood move: these may disagree (Kallioinen et al. 2024)."""
-        return [where for where, weak in self._sensitive() if not weak]
+        return [one.name for one, weak in self._sensitive() if not weak]
 
-    def _sensitive(self) -> Iterator[tuple[str, bool]]:
+    def _sensitive(self) -> Iterator[tuple[FreeEstimate, bool]]:
         """What the prior moves, and whether the likelihood hardly does."""
         for one in self.free:
             if not self.prior[one.key][one.entry] < THRESHOLD:
-                yield one.name, bool(self.likelihood[one.key][one.entry] < THRESHOLD)
+                yield one, bool(self.likelihood[one.key][one.entry] < THRESHOLD)
 
     @property
     def reason(self) -> str:
         """Which parameters the prior has a say in, in words."""
         if self.caution:
             return self.caution
-        told = [f"{where}{' (and the data say little)' if weak else ''}" for where, weak in self._sensitive()]
+        told = [f"{one.spoken}{' (and the data say little)' if weak else ''}" for one, weak in self._sensitive()]
         if not told:
             return f"No parameter is sensitive to the prior (power-scaling values below {THRESHOLD})."
         return (

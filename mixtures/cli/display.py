@@ -131,15 +131,15 @@ def show_quick(console: Console, quick: bool) -> None:
 def show_comparison(screen: "Screen", result: "Comparison") -> None:
     """Print every parameter under all engines, then the fits in words, then the verdict with its reasons."""
     console = screen.words
-    sound, approximated = result.nuts.status.is_estimate, result.vi.status.is_estimate
+    approximated = result.vi.status.is_estimate
     columns = ("Parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "z", "R-hat", "ESS")
     rows = [
         (
             row.parameter,
             plus_minus(row.map, row.se),
             plus_minus(row.vi_mean, row.vi_sd) if approximated else "–",
-            plus_minus(row.nuts_mean, row.nuts_sd) if sound and row.trusted else "–",
-            fixed(row.z, 2) if sound and row.trusted else "–",
+            plus_minus(row.nuts_mean, row.nuts_sd) if result.shows(row) else "–",
+            fixed(row.z, 2) if result.shows(row) else "–",
             fixed(row.rhat, 3),
             fixed(row.ess, 0),
         )

@@ -49,11 +49,13 @@ class AgreementRow:
     map_interval: Interval
     vi_interval: Interval
     nuts_interval: Interval
+    spoken: str = ""  # what a sentence calls it
+    caution: str = ""  # where NUTS's draws are not to be used
 
     @property
     def trusted(self) -> bool:
-        """Whether chains agree about this parameter."""
-        return self.rhat <= MAX_RHAT
+        """Whether chains agree, on the whole and about this parameter."""
+        return not self.caution and self.rhat <= MAX_RHAT
 
 
 def agreement(
@@ -71,7 +73,7 @@ def agreement(
     draws = [model.family.estimates(posterior.params) for posterior in (vi, nuts)]
     vi_draws, nuts_draws = ({name: np.asarray(v, float) for name, v in d.items()} for d in draws)
     summary = nuts.diagnostics.parameters
-    rows = []
+    rows, caution = [], nuts.caution
     for free in model.free_estimates(columns):
         key, index = free.key, free.entry
         value, se = float(estimates[key][index]), float(errors.values[key][index])
@@ -100,6 +102,8 @@ def agreement(
                 map_interval=intervals[0],
                 vi_interval=intervals[1],
                 nuts_interval=intervals[2],
+                spoken=free.spoken,
+                caution=caution,
             )
         )
     return tuple(rows)

@@ -29,7 +29,7 @@ from mixtures.compare.intervals import EMIntervals, em_intervals
 from mixtures.compare.location import Location, location
 from mixtures.compare.partitions import Clustering, Place, clustering, place
 from mixtures.compare.prediction import Prediction, predict_fairly
-from mixtures.compare.verdict import NOT_CONVERGED, VI_FAILED, Verdict, judge
+from mixtures.compare.verdict import EM_NOT_AT_MAXIMUM, LABELS_AMBIGUOUS, NOT_CONVERGED, VI_FAILED, Verdict, judge
 from mixtures.data import Data, as_data
 from mixtures.em.fit import EMFit, check_fit, fit_em
 from mixtures.em.ridge import FloorProfile, floor_profile, refusal
@@ -87,7 +87,7 @@ class Comparison(Shown):
                 row.parameter,
                 plus_minus(row.map, row.se) if self.map.status.is_estimate else "–",
                 plus_minus(row.vi_mean, row.vi_sd) if VI_FAILED not in self.verdict.codes else "–",
-                plus_minus(row.nuts_mean, row.nuts_sd) if self._agreed(row) else "–",
+                plus_minus(row.nuts_mean, row.nuts_sd) if self.shows(row) else "–",
                 fixed(row.rhat, 4),
             )
             for row in self.agreement
@@ -95,9 +95,9 @@ class Comparison(Shown):
         columns = ("parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "R-hat")
         return Card(f"EM, VI and NUTS: {self.verdict.level}", self.verdict.reasons, columns, rows)
 
-    def _agreed(self, row: AgreementRow) -> bool:
-        """Whether chains agree, on the whole and about this parameter."""
-        return NOT_CONVERGED not in self.verdict.codes and row.trusted
+    def shows(self, row: AgreementRow) -> bool:
+        """Whether NUTS may speak of this parameter: chains agree about it, and it is clear whose it is."""
+        return row.trusted and not {NOT_CONVERGED, LABELS_AMBIGUOUS} & set(self.verdict.codes)
 
     def to_frame(self) -> "DataFrame":
         """Every parameter under all engines, a row each; NaN where the report holds a number back."""
@@ -275,6 +275,11 @@ def compare_fits(
     own = jax.random.split(key, 5)
     densities = density(model, data.values, map_fit.params, vi_draws, nuts_draws, own[0])
     sensitivity = prior_sensitivity(nuts, data.columns)
+    prediction = predict_fairly(model, values, map_fit, nuts, key=own[3])
+    check = _check(nuts, values, own[4])
+    verdict = judge(ml, map_fit, errors, vi, nuts, table, partitions, densities, sensitivity, prediction, check)
+    caution = nuts.caution or verdict.say(EM_NOT_AT_MAXIMUM)
+    of_labels = caution or verdict.say(LABELS_AMBIGUOUS)
     return Comparison(
         model=model,
         data=data,
@@ -284,15 +289,15 @@ def compare_fits(
         vi=vi,
         nuts=nuts,
         agreement=table,
-        clustering=partitions,
-        density=densities,
-        place=place(model, data.values, map_fit.params, nuts_draws, own[1]),
-        location=location(model, rows, map_fit.params, vi.params, nuts.params),
+        clustering=replace(partitions, caution=of_labels),
+        density=replace(densities, caution=caution),
+        place=replace(place(model, data.values, map_fit.params, nuts_draws, own[1]), caution=caution),
+        location=replace(location(model, rows, map_fit.params, vi.params, nuts.params), caution=of_labels),
         intervals=em_intervals(model, map_fit, values, data.columns, own[2]),
-        prediction=predict_fairly(model, values, map_fit, nuts, key=own[3]),
+        prediction=prediction,
         sensitivity=sensitivity,
-        check=_check(nuts, values, own[4]),
-        verdict=judge(ml, map_fit, errors, vi, nuts, table, partitions, densities, sensitivity),
+        check=check,
+        verdict=verdict,
         timings={},
         settings={},
     )

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from scipy.special import logsumexp
 
+from mixtures._cards import Card, Shown
+from mixtures._numbers import plus_minus
 from mixtures._trees import flatten_draws, map_draws
 from mixtures.bayes.posterior import Posterior
 from mixtures.compare.monte_carlo import mean_error
@@ -25,7 +27,7 @@ _WIDE, _FINE = 1.0, 1500  # margin, in ranges, and points of the grid that distr
 
 
 @dataclass(frozen=True)
-class Density:
+class Density(Shown):
     """The MAP plug-in density against posterior predictive densities.
 
     `grid[d]` are points along feature d, in data units; `map[d]`, `vi[d]` and `nuts[d]` the marginal densities there,
@@ -49,6 +51,24 @@ class Density:
     vi: Float[np.ndarray, "D G"]
     nuts: Float[np.ndarray, "D G"]
     nuts_band: Float[np.ndarray, "D 2 G"]
+    caution: str = ""  # where NUTS's draws are not to be used
+
+    def card(self) -> Card:
+        """How far the MAP density lies from each predictive."""
+        title = "Density of the MAP fit"
+        if self.caution:
+            return Card(f"{title}: not to be relied on", [self.caution])
+        found = {
+            "Hellinger distance": (self.hellinger, self.hellinger_mcse),
+            "Kullback–Leibler divergence, nats": (self.kl, self.kl_mcse),
+        }
+        rows = [
+            (name, *(plus_minus(values[engine], errors[engine]) for engine in ("vi", "nuts")))
+            for name, (values, errors) in found.items()
+        ]
+        farthest = [float(self.wasserstein[engine].max()) for engine in ("vi", "nuts")]
+        marginals = ("largest Wasserstein distance of marginals, sds of the data", *farthest)
+        return Card(f"{title} against predictives", [], ("distance", "VI", "NUTS"), [*rows, marginals])
 
 
 def density(

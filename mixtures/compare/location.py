@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from mixtures._cards import Card, Shown
 from mixtures._kernel import Rows
+from mixtures._numbers import fixed
 from mixtures.compare.monte_carlo import effective_size
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
@@ -18,7 +20,7 @@ _DRAWS_PER_COORDINATE = 5  # effective ones; fewer leave a covariance matrix tha
 
 
 @dataclass(frozen=True)
-class Location:
+class Location(Shown):
     """Mahalanobis distances from the mean of relabelled posterior draws, in unconstrained coordinates.
 
     `map` is that of EM's MAP and `vi` of VI's mean, in posterior sds over all `dimension` coordinates together;
@@ -29,6 +31,7 @@ class Location:
     map: float
     vi: float
     dimension: int
+    caution: str = ""  # where the draws, or the labels of their components, are not to be used
 
     @property
     def beyond(self) -> float:
@@ -36,6 +39,26 @@ class Location:
         from scipy.stats import chi2
 
         return float(chi2.sf(self.map**2, self.dimension))
+
+    @property
+    def reason(self) -> str:
+        """The same in words."""
+        if self.caution:
+            return self.caution
+        if not np.isfinite(self.map):
+            return "NUTS's draws are too few, or stuck, to say how far the MAP lies from their mean."
+        return (
+            f"All parameters at once, the MAP lies {self.map:.1f} posterior sds from the posterior mean in "
+            f"{self.dimension} dimensions; {self.beyond:.0%} of a normal posterior would lie farther out."
+        )
+
+    def card(self) -> Card:
+        """How far out the MAP and VI's mean lie."""
+        title = "All parameters at once"
+        if self.caution:
+            return Card(f"{title}: not to be relied on", [self.reason])
+        far = f"{fixed(self.map, 1)} posterior sds from the posterior mean, VI’s mean {fixed(self.vi, 1)}"
+        return Card(f"{title}: the MAP lies {far}", [self.reason])
 
 
 def location(model: Mixture, rows: Rows, plug_in: AbstractParams, vi: AbstractParams, nuts: AbstractParams) -> Location:

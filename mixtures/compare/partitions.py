@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from scipy.special import comb
 
+from mixtures._cards import Card, Shown
 from mixtures._kernel import Rows
+from mixtures._numbers import plus_minus
 from mixtures._trees import evenly, flatten_draws
 from mixtures.bayes.partitions import allocations, binder_loss, search, similarities, variation_of_information
 from mixtures.compare.monte_carlo import mean_error
@@ -22,7 +24,7 @@ _FEWEST_DRAWS, _MOST_DRAWS = 50, 500  # fifty leave a mean off by a seventh of i
 
 
 @dataclass(frozen=True)
-class Clustering:
+class Clustering(Shown):
     """The MAP fit's partition and responsibilities against each posterior's.
 
     Responsibilities are (N, K) with components in canonical order; a posterior's are means over its draws, `sd` their
@@ -36,10 +38,24 @@ class Clustering:
     ari: dict[str, float]
     variation_of_information: dict[str, float]  # nats
     total_variation: dict[str, float]  # mean over rows
+    caution: str = ""  # where NUTS's draws, or the labels of their components, are not to be used
+
+    def card(self) -> Card:
+        """How far the MAP fit's partition lies from each posterior's."""
+        title = "Partition of the MAP fit"
+        if self.caution:
+            return Card(f"{title}: not to be relied on", [self.caution])
+        found = {
+            "adjusted Rand index": self.ari,
+            "variation of information, nats": self.variation_of_information,
+            "total variation of responsibilities": self.total_variation,
+        }
+        rows = [(name, values["vi"], values["nuts"]) for name, values in found.items()]
+        return Card(f"{title} against posteriors’", [], ("distance", "VI", "NUTS"), rows)
 
 
 @dataclass(frozen=True)
-class Place:
+class Place(Shown):
     """Where the MAP fit's partition lies among those of a posterior; no label enters.
 
     `expected_vi` (nats) and `expected_binder` (share of pairs) are its mean distances from the posterior's partitions,
@@ -61,6 +77,7 @@ class Place:
     beyond: float
     similarity_gap: float
     num_rows: int
+    caution: str = ""  # where the draws are not to be used
 
     @property
     def inside(self) -> bool:
@@ -70,11 +87,27 @@ class Place:
     @property
     def reason(self) -> str:
         """The same in words."""
+        if self.caution:
+            return self.caution
         where = "inside" if self.inside else "outside"
         return (
             f"EM's partition lies {where} the {self.level:.0%} credible ball of the posterior's partitions: "
             f"{self.beyond:.0%} of them are as far out or farther."
         )
+
+    def card(self) -> Card:
+        """Whether it lies in the credible ball, and how far from the posterior's partitions on average."""
+        title = "EM's partition among the posterior's"
+        if self.caution:
+            return Card(f"{title}: not to be relied on", [self.reason])
+        rows = [
+            ("expected variation of information, nats", plus_minus(self.expected_vi, self.expected_vi_mcse)),
+            ("the same of the best partition found", self.least_vi),
+            ("expected Binder loss", plus_minus(self.expected_binder, self.expected_binder_mcse)),
+            ("mean gap of similarities", self.similarity_gap),
+        ]
+        where = "inside" if self.inside else "outside"
+        return Card(f"{title}: {where} the {self.level:.0%} credible ball", [self.reason], ("measure", "value"), rows)
 
 
 def place(

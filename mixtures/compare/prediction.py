@@ -56,6 +56,8 @@ class Prediction(Shown):
         if not np.isfinite(self.difference):
             return f"EM's prediction could not be measured: {self.em.reason or 'there is no fit to all rows.'}"
         gap, error = self.difference, self.standard_error
+        if self.posterior.caution:
+            return self.posterior.caution
         better = "EM" if gap > 0 else "the posterior"
         clear = abs(gap) > 2 * error
         verdict = f"{better} predicts new rows better" if clear else "neither predicts new rows clearly better"
@@ -66,6 +68,8 @@ class Prediction(Shown):
     def card(self) -> Card:
         """Who predicts rows left out better."""
         title = "Prediction of rows left out"
+        if self.posterior.caution:
+            return Card(f"{title}: not to be relied on", [self.reason])
         if not np.isfinite(self.difference):
             return Card(f"{title}: not measured", [self.reason])
         return Card(

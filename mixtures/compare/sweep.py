@@ -17,7 +17,7 @@ from mixtures._numbers import fixed, plus_minus
 from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.compare.comparison import Comparison, OnStage, compare
-from mixtures.compare.verdict import AGREE, LOCATION_ONLY
+from mixtures.compare.verdict import AGREE, LOCATION_ONLY, WIDTHS_OPEN
 from mixtures.data import Data, as_data, check_components
 from mixtures.em.select import criteria
 from mixtures.families import Gaussian, GaussianWithNoise
@@ -263,7 +263,7 @@ def _say_all(rows: Sequence[SweepRow]) -> tuple[str, ...]:
 
 
 def _say(name: str, rows: list[SweepRow]) -> str:
-    sound = [row for row in rows if row.verdict in (AGREE, LOCATION_ONLY)]
+    sound = [row for row in rows if row.verdict in (AGREE, LOCATION_ONLY, WIDTHS_OPEN)]
     told = [f"{name}: EM’s MAP agrees with the posterior in location in {len(sound)} of {len(rows)} cases."]
     sampled = [row for row in rows if np.isfinite(row.elpd)]
     predicted = [row for row in sampled if row.worst_row_khat <= MAX_KHAT]

@@ -13,33 +13,54 @@ from mixtures._cards import Card, Shown
 from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
+from mixtures.bayes.predictive import PredictiveCheck
 from mixtures.bayes.sensitivity import Sensitivity
 from mixtures.bayes.vi import VIInfo
 from mixtures.compare.agreement import AgreementRow
 from mixtures.compare.densities import Density
 from mixtures.compare.partitions import Clustering
+from mixtures.compare.prediction import Prediction
 from mixtures.em.fit import EMFit
-from mixtures.em.uncertainty import StandardErrors
+from mixtures.em.uncertainty import Refusal, StandardErrors
 
-MAX_HELLINGER = 0.2  # densities differ: two normals this far apart are 0.57 sd apart
-MIN_ARI = 0.8  # partitions differ
-MAX_Z = 1.0  # locations differ: the MAP lies outside the posterior mean ± one posterior sd
-WIDTH_RATIOS = (2 / 3, 3 / 2)  # widths differ: a standard error is under 2/3 or over 3/2 of the posterior sd
-MAX_AMBIGUITY = 0.05  # parameters are not compared when labels are this uncertain
+# Densities differ. H² = 1 − exp(−δ²/8) for normals δ sds apart: these are 0.57 apart, and overlap by 78 %.
+MAX_HELLINGER = 0.2
+# Partitions differ. Steinley (2004), Psychological Methods 9, 386–396: recovery above 0.8 is good, above 0.9 excellent.
+MIN_ARI = 0.8
+# Locations differ. One sd is how far the mode of an exponential distribution, as skewed as few posteriors are, lies
+# from its mean. A vague posterior passes: MAX_HELLINGER and MAX_UNCLEAR, which are absolute, and the prior's findings
+# speak of that.
+MAX_Z = 1.0
+# Widths differ. An 89 % interval from a standard error of 2/3 of the posterior sd holds 71 % of a normal posterior, one
+# from 3/2 of it 98 %.
+WIDTH_RATIOS = (2 / 3, 3 / 2)
+# Parameters are not compared. A name that is arbitrary in one draw of ten, and plain in the others, comes to this.
+MAX_AMBIGUITY = 0.05
+# A row is clear: as sure as a ratio of four to one, which Jeffreys (1961, appendix B) calls substantial (from 3.2).
+CLEAR = 0.8
+# Groups are not clear: one row in twenty has no component as sure as that. A convention.
+MAX_UNCLEAR = 0.05
+# Predictions differ by so many standard errors: a normal interval of 95 % that leaves out nought.
+MIN_ERRORS = 2.0
 
 _MOST_NAMED = 5  # parameters of one sentence
 
 AGREE = "agree"
 LOCATION_ONLY = "agree in location, not in width"
+WIDTHS_OPEN = "agree in location, widths not compared"
 DISAGREE = "disagree"
 NOT_COMPARABLE = "not comparable"
 
-
 EM_DEGENERATE = "em-degenerate"
+EM_NOT_AT_MAXIMUM = "em-not-at-a-maximum"
 NOT_CONVERGED = "posterior-not-converged"
 DIFFERENT_MODES = "different-modes"
 LOCATIONS = "locations-differ"
 WIDTHS = "widths-differ"
+WIDTHS_UNKNOWN = "widths-not-compared"
+ROWS_UNCLEAR = "rows-unclear"
+MISFIT = "model-misfit"
+PREDICTION = "prediction-differs"
 VI_FAILED = "vi-failed"
 VI_POOR = "vi-poor"
 VI_NARROW = "vi-too-narrow"
@@ -63,8 +84,9 @@ class Finding(NamedTuple):
 class Verdict(Shown):
     """What the comparison concludes, and why.
 
-    `level` is one of ``"agree"``, ``"agree in location, not in width"``, ``"disagree"``, ``"not comparable"``;
-    `findings` are the rules that applied, the deciding ones first.
+    `level`, of EM and NUTS, is one of ``"agree"``, ``"agree in location, not in width"``, ``"agree in location, widths
+    not compared"``, ``"disagree"``, ``"not comparable"``; `findings` are the rules that applied, the deciding ones
+    first, then those that limit what the level is worth.
     """
 
     level: str
@@ -79,6 +101,10 @@ class Verdict(Shown):
     def codes(self) -> tuple[str, ...]:
         """The findings' names."""
         return tuple(finding.code for finding in self.findings)
+
+    def say(self, code: str) -> str:
+        """The sentence of the first finding of this name, or an empty string."""
+        return next((finding.text for finding in self.findings if finding.code == code), "")
 
     def card(self) -> Card:
         """The verdict and its reasons."""
@@ -95,17 +121,23 @@ def judge(
     clustering: Clustering,
     density: Density,
     sensitivity: Sensitivity,
+    prediction: Prediction,
+    check: PredictiveCheck,
 ) -> Verdict:
-    """Compare the MAP fit with NUTS, and say what maximum likelihood, VI and the prior add or fail at."""
+    """Compare the MAP fit with NUTS, and say what limits that, and what maximum likelihood and VI are good for."""
     sampled = nuts.status.is_estimate  # asked for once: each time it computes the diagnostics anew
-    obstacles = _obstacles(map_fit, nuts, sampled)
+    obstacles = _obstacles(map_fit, errors, nuts, sampled)
     labelled, label_notes = _labels(nuts, agreement) if sampled else ((), [])
-    notes = (*(_prior(sensitivity) if sampled else ()), *_maximum_likelihood(ml))
-    notes = (*notes, *_variational(vi, sampled, labelled, density))
+    notes = label_notes
+    if sampled:
+        names = {row.parameter: row.spoken for row in agreement}
+        notes = [*notes, *_misfit(check), *_unclear(clustering), *_prior(sensitivity, names)]
+    if not obstacles:
+        notes = [*notes, *_prediction(prediction)]
+    notes = (*notes, *_maximum_likelihood(ml), *_variational(vi, sampled, labelled, density))
     if obstacles:
         return Verdict(NOT_COMPARABLE, (*obstacles, *notes))
     differences = (*_densities(density), *(_partitions(clustering) if labelled else ()), *_locations(labelled))
-    notes = (*label_notes, *notes)
     if differences:
         return Verdict(DISAGREE, (*differences, *notes))
     if not labelled:
@@ -114,10 +146,11 @@ def judge(
         return Verdict(NOT_COMPARABLE, (Finding(IN_AGREEMENT, agreed), *notes))
     found = _summary(labelled, clustering, density)
     widths = _widths(errors, labelled)
-    return Verdict(LOCATION_ONLY if widths else AGREE, (*widths, found, *notes))
+    level = WIDTHS_OPEN if errors.refused else LOCATION_ONLY if widths else AGREE
+    return Verdict(level, (*widths, found, *notes))
 
 
-def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo], sampled: bool) -> list[Finding]:
+def _obstacles(map_fit: EMFit, errors: StandardErrors, nuts: Posterior[NUTSInfo], sampled: bool) -> list[Finding]:
     obstacles = []
     if not map_fit.status.is_estimate:
         obstacles.append(Finding(EM_DEGENERATE, f"EM gave no MAP estimate: {map_fit.summary}"))
@@ -127,6 +160,9 @@ def _obstacles(map_fit: EMFit, nuts: Posterior[NUTSInfo], sampled: bool) -> list
             f"from it can be trusted; choose a prior that keeps variances from zero. {map_fit.summary}"
         )
         obstacles.append(Finding(EM_DEGENERATE, words))
+    elif int(errors.refusal_code) in (Refusal.INDEFINITE, Refusal.NOT_STATIONARY):
+        words = f"EM did not end at a maximum of the posterior density, so it gave no MAP estimate: {errors.reason}"
+        obstacles.append(Finding(EM_NOT_AT_MAXIMUM, words))
     if not sampled:
         obstacles.append(Finding(NOT_CONVERGED, f"NUTS did not converge: {nuts.reason}"))
     return obstacles
@@ -141,10 +177,10 @@ def _labels(
         words = f"Component labels are ambiguous ({ambiguity:.0%}), so parameters were not compared one by one."
         return (), [Finding(LABELS_AMBIGUOUS, words)]
     trusted = tuple(row for row in agreement if row.trusted)
-    left_out = [row.parameter for row in agreement if row not in trusted]
+    left_out = [row.spoken for row in agreement if row not in trusted]
     if not left_out:
         return trusted, []
-    return trusted, [Finding(CHAINS_DISAGREE, f"Chains disagree about {', '.join(left_out)}, which were not compared.")]
+    return trusted, [Finding(CHAINS_DISAGREE, f"Chains disagree about {_listed(left_out)}, not compared.")]
 
 
 def _densities(density: Density) -> list[Finding]:
@@ -169,13 +205,14 @@ def _partitions(clustering: Clustering) -> list[Finding]:
 
 def _locations(rows: tuple[AgreementRow, ...]) -> list[Finding]:
     far = sorted((row for row in rows if not abs(row.z) <= MAX_Z), key=lambda row: -abs(row.z))
-    told = [f"The MAP of {row.parameter} is {row.z:+.2f} posterior sds from the posterior mean." for row in far[:3]]
+    told = [f"The MAP of {row.spoken} is {row.z:+.2f} posterior sds from the posterior mean." for row in far[:3]]
     return [Finding(LOCATIONS, words) for words in told]
 
 
 def _widths(errors: StandardErrors, rows: tuple[AgreementRow, ...]) -> list[Finding]:
     if errors.refused:
-        return [Finding(WIDTHS, f"There are no standard errors to compare widths with: {errors.reason}")]
+        words = f"Widths could not be compared, which does not say that they differ: {errors.reason}"
+        return [Finding(WIDTHS_UNKNOWN, words)]
     low, high = WIDTH_RATIOS
     off = [row for row in rows if not low <= row.width_ratio <= high]
     if not off:
@@ -183,7 +220,7 @@ def _widths(errors: StandardErrors, rows: tuple[AgreementRow, ...]) -> list[Find
     worst = max(off, key=lambda row: abs(np.log(row.width_ratio)))
     words = (
         f"{len(off)} of {len(rows)} standard errors differ from the posterior sd by more than a factor of {high:.3g}; "
-        f"the worst is {worst.parameter}, whose standard error is {worst.width_ratio:.2f} of its posterior sd."
+        f"the worst is that of {worst.spoken}, {worst.width_ratio:.2f} of its posterior sd."
     )
     return [Finding(WIDTHS, words)]
 
@@ -200,9 +237,41 @@ def _summary(rows: tuple[AgreementRow, ...], clustering: Clustering, density: De
     return Finding(IN_AGREEMENT, words)
 
 
-def _prior(sensitivity: Sensitivity) -> list[Finding]:
+def _misfit(check: PredictiveCheck) -> list[Finding]:
+    if check.passed:
+        return []
+    return [Finding(MISFIT, f"The data have what data simulated from the model have not: {check.reason}")]
+
+
+def _unclear(clustering: Clustering) -> list[Finding]:
+    """Rows that no component claims, under the names by which relabelled draws agree best."""
+    surest = clustering.nuts_responsibilities.max(axis=1)
+    unclear, rows = int(np.sum(~(surest >= CLEAR))), len(surest)
+    if unclear <= MAX_UNCLEAR * rows:
+        return []
+    words = (
+        f"Groups of rows are not clear: {unclear} of {rows} rows have no component with a posterior probability of "
+        f"{CLEAR:.0%} or more."
+    )
+    return [Finding(ROWS_UNCLEAR, words)]
+
+
+def _prediction(prediction: Prediction) -> list[Finding]:
+    """None where a score cannot be relied on."""
+    gap, error = prediction.difference, prediction.standard_error
+    if prediction.posterior.doubt or not abs(gap) > MIN_ERRORS * error:
+        return []
+    words = (
+        f"{'EM' if gap > 0 else 'The posterior'} predicts rows left out better: EM minus posterior {gap:+.2f} ± "
+        f"{error:.2f} nats."
+    )
+    return [Finding(PREDICTION, words)]
+
+
+def _prior(sensitivity: Sensitivity, names: dict[str, str]) -> list[Finding]:
     """Parameters that move with the prior and hardly with the data, and those that move with both."""
-    found, weak, torn = [], sensitivity.dominated, sensitivity.conflicting
+    weak, torn = ([names[code] for code in codes] for codes in (sensitivity.dominated, sensitivity.conflicting))
+    found = []
     if weak:
         words = (
             f"The prior decides {_listed(weak)}: power scaling moves {'it' if len(weak) == 1 else 'them'} with the "
@@ -246,6 +315,6 @@ def _variational(
         found.append(Finding(VI_OTHER_MODE, words))
     narrow = min(rows, key=lambda row: row.vi_width_ratio, default=None)
     if narrow is not None and narrow.vi_width_ratio < WIDTH_RATIOS[0]:
-        words = f"VI is too narrow: its sd of {narrow.parameter} is {narrow.vi_width_ratio:.2f} of NUTS's."
+        words = f"VI is too narrow: its sd of {narrow.spoken} is {narrow.vi_width_ratio:.2f} of NUTS's."
         found.append(Finding(VI_NARROW, words))
     return found or [Finding(VI_USABLE, f"The variational approximation is usable (Pareto k-hat {khat:.2f}).")]

@@ -25,7 +25,10 @@ class AbstractParams(eqx.Module):
 
 
 class FreeEstimate(NamedTuple):
-    """One number among the estimates: its printed name, where it stands, its support, and who shares it."""
+    """One number among the estimates: its printed name, where it stands, its support, and who shares it.
+
+    `features` are the names of the features it is of, none where one feature needs no name or all share it.
+    """
 
     name: str
     key: str
@@ -34,6 +37,20 @@ class FreeEstimate(NamedTuple):
     all_components: bool = False
     all_features: bool = False
     noise: bool = False
+    features: tuple[str, ...] = ()
+
+    @property
+    def owner(self) -> str:
+        """Whose it is: a component's, all components', or noise's."""
+        return "noise" if self.noise else "all components" if self.all_components else f"component {self.entry[0] + 1}"
+
+    @property
+    def spoken(self) -> str:
+        """What a sentence calls it."""
+        named = [f"feature {name}" if name.isdigit() else name for name in self.features]
+        kind = "covariance" if self.support == "real" else "variance"
+        kind = kind if self.key == "covariances" else self.key.removesuffix("s")
+        return f"the {kind} of {f'{" and ".join(named)} in ' if named else ''}{self.owner}"
 
 
 class AbstractFamily(eqx.Module):

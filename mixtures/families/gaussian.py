@@ -333,7 +333,7 @@ class Gaussian(AbstractFamily):
         weights = [FreeEstimate(f"weights[{k + 1}]", "weights", (k,), "unit interval") for k in components]
         weights = weights if num_components > 1 else []
         means = [
-            FreeEstimate(f"means[{k + 1}, {name}]", "means", (k, d), "real")
+            FreeEstimate(f"means[{k + 1}, {name}]", "means", (k, d), "real", features=_if_several(columns, d))
             for k in components
             for d, name in enumerate(columns)
         ]
@@ -388,4 +388,11 @@ def _covariance_estimate(entry: Entry, columns: Sequence[str]) -> FreeEstimate:
     features = "" if entry.all_features else f", {columns[entry.row]}, {columns[entry.column]}"
     support = "positive" if entry.row == entry.column else "real"
     name, where = f"covariances[{who}{features}]", (entry.component, entry.row, entry.column)
-    return FreeEstimate(name, "covariances", where, support, entry.all_components, entry.all_features)
+    shared = entry.all_components, entry.all_features
+    named = () if entry.all_features else _if_several(columns, *sorted({entry.row, entry.column}))
+    return FreeEstimate(name, "covariances", where, support, *shared, features=named)
+
+
+def _if_several(columns: Sequence[str], *which: int) -> tuple[str, ...]:
+    """Names of these features; none where there is only one to speak of."""
+    return tuple(columns[d] for d in which) if len(columns) > 1 else ()

@@ -17,6 +17,7 @@ from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo
 from mixtures.compare.comparison import Comparison
 from mixtures.compare.densities import Density
+from mixtures.compare.verdict import CLEAR, EM_NOT_AT_MAXIMUM, LABELS_AMBIGUOUS
 from mixtures.data import Data
 from mixtures.em.account import explain_ends
 from mixtures.em.fit import EMFit
@@ -34,12 +35,12 @@ SCHEMA = 2
 _MOST_TIES = 100
 _MOST_MODES = 100
 _MOST_ROWS = 400  # rows whose responsibilities are written out
-CLEAR = 0.8  # probability from which a row's component counts as clear
 LONGEST_COLUMN = 10  # of a column's name, in figures
 # What a row of the agreement table may still say when chains disagree.
 _WITHOUT_NUTS = {"parameter", "map", "se", "vi_mean", "vi_sd", "map_interval", "vi_interval", "rhat", "ess"}
-_WITHOUT_NUTS |= {"group", "label", "title", "key", "entry", "support"}
+_WITHOUT_NUTS |= {"spoken", "group", "label", "title", "key", "entry", "support"}
 _DENSITY_DISTANCES = ("hellinger", "hellinger_mcse", "kl", "kl_mcse", "wasserstein", "wasserstein_mcse")
+_PARTITION_DISTANCES = ("ari", "variation_of_information", "total_variation")
 _PACKAGES = ("jax", "numpyro", "arviz", "numpy", "scipy")
 
 
@@ -82,8 +83,12 @@ def content(comparison: Comparison) -> dict:
     for row in value["agreement"]:
         if not row["rhat"] <= MAX_RHAT:
             _withhold_row(row)
+    if LABELS_AMBIGUOUS in c.verdict.codes:
+        _withhold_labelled(value)
     if not c.map.status.is_estimate:
         _withhold_map(value)
+    if EM_NOT_AT_MAXIMUM in c.verdict.codes:
+        _withhold_distances(value)
     return plain(value)
 
 
@@ -92,7 +97,7 @@ def _agreement(c: Comparison) -> list[dict]:
     in_figures = parameters(c.model, [short(name, LONGEST_COLUMN) for name in c.data.columns])
     described = zip(c.agreement, parameters(c.model, c.data.columns), in_figures, strict=True)
     return [
-        asdict(row)
+        {name: v for name, v in asdict(row).items() if name != "caution"}  # which is that of the whole posterior
         | {"group": p.group, "label": p.label, "title": brief.title}
         | {"key": p.free.key, "entry": list(p.free.entry), "support": p.free.support}
         for row, p, brief in described
@@ -300,11 +305,26 @@ def _withhold_row(row: dict) -> None:
     _blank(row, *(key for key in row if key not in _WITHOUT_NUTS))
 
 
+def _withhold_labelled(value: dict) -> None:
+    """Take out what NUTS would say of single components: which is which is not clear."""
+    for row in value["agreement"]:
+        _withhold_row(row)
+    clustering = value["clustering"]
+    _blank(clustering["responsibilities"], "nuts", "nuts_sd")
+    for distance in _PARTITION_DISTANCES:
+        _blank(clustering[distance], "nuts")
+
+
 def _withhold_map(value: dict) -> None:
     """Take out whatever is compared with a MAP that was not found."""
     _blank(value["clustering"]["responsibilities"], "map")
     _blank(value["clustering"], "sizes")
     _blank(value["density"], "map")
+    _withhold_distances(value)
+
+
+def _withhold_distances(value: dict) -> None:
+    """Take out how far the MAP lies from anything: where EM did not end at a maximum it stands for nothing."""
     for row in value["agreement"]:
         _blank(row, "z", "width_ratio", "overlap")
     for distance in _distances(value):
@@ -313,8 +333,7 @@ def _withhold_map(value: dict) -> None:
 
 def _distances(value: dict) -> list[dict]:
     clustering, density = value["clustering"], value["density"]
-    names = ("ari", "variation_of_information", "total_variation")
-    return [*(clustering[name] for name in names), *(density[name] for name in _DENSITY_DISTANCES)]
+    return [*(clustering[name] for name in _PARTITION_DISTANCES), *(density[name] for name in _DENSITY_DISTANCES)]
 
 
 def _blank(mapping: dict, *keys: str) -> None:

@@ -4,18 +4,21 @@ import numpy as np
 
 from mixtures.compare.comparison import Comparison
 from mixtures.compare.intervals import EMIntervals
+from mixtures.compare.location import Location
 from mixtures.compare.partitions import Place
 from mixtures.compare.prediction import Prediction
+from mixtures.compare.verdict import EM_NOT_AT_MAXIMUM
 
 
 def further_content(c: Comparison) -> dict:
     """Everything that needs a posterior is None where NUTS did not converge, or where there is no MAP to compare."""
-    sampled, both = c.nuts.status.is_estimate, c.nuts.status.is_estimate and c.map.status.is_estimate
+    sampled = c.nuts.status.is_estimate
+    both = sampled and _has_map(c)
     return {
         "sentences": sentences(c),
         "intervals": [_intervals(kind) for kind in c.intervals],
         "place": _place(c.place) if both else None,
-        "location": {"map": c.location.map, "vi": c.location.vi, "dimension": c.location.dimension} if both else None,
+        "location": _location(c.location) if both and not c.location.caution else None,
         "prediction": _prediction(c.prediction) if both else None,
         "sensitivity": {
             "reason": c.sensitivity.reason,
@@ -33,22 +36,22 @@ def sentences(c: Comparison) -> list[str]:
     if not c.nuts.status.is_estimate:
         return []
     of_posterior = [c.sensitivity.reason, c.check.reason]
-    if not c.map.status.is_estimate:
+    if not _has_map(c):
         return of_posterior
-    return [*_of_location(c), c.place.reason, c.prediction.reason, *of_posterior]
+    of_labels = [] if c.location.caution else [c.location.reason]
+    return [*of_labels, c.place.reason, c.prediction.reason, *of_posterior]
 
 
-def _of_location(c: Comparison) -> list[str]:
-    if not np.isfinite(c.location.map):
-        return []
-    return [
-        f"All parameters at once, the MAP lies {c.location.map:.1f} posterior sds from the posterior mean in "
-        f"{c.location.dimension} dimensions; {c.location.beyond:.0%} of a normal posterior would lie farther out."
-    ]
+def _has_map(c: Comparison) -> bool:
+    return c.map.status.is_estimate and EM_NOT_AT_MAXIMUM not in c.verdict.codes
 
 
 def _intervals(one: EMIntervals) -> dict:
     return {"kind": one.kind, "se": one.errors, "intervals": one.intervals, "reason": one.reason}
+
+
+def _location(location: Location) -> dict:
+    return {"map": location.map, "vi": location.vi, "dimension": location.dimension}
 
 
 def _place(place: Place) -> dict:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mixtures._numbers import fixed, number, percent
+from mixtures._numbers import fixed, number, percent, plus_minus
 from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.compare import verdict
 
@@ -26,37 +26,103 @@ class Figure(NamedTuple):
 _HEADLINES = {
     verdict.AGREE: Headline(
         "good",
-        "The engines agree",
-        "The estimate, its standard errors and the posterior tell the same story. Either may be used.",
+        "EM and NUTS agree",
+        "The estimate, its standard errors and the posterior tell the same story.",
     ),
     verdict.LOCATION_ONLY: Headline(
         "fair",
-        "The engines agree in location, not in width",
+        "EM and NUTS agree in location, not in width",
         "EM’s MAP estimate is sound as a point estimate. Take uncertainties from NUTS, not from the standard errors.",
+    ),
+    verdict.WIDTHS_OPEN: Headline(
+        "fair",
+        "EM and NUTS agree in location",
+        "EM’s MAP estimate is sound as a point estimate. It has no standard errors to compare: take uncertainties from "
+        "NUTS.",
     ),
     verdict.DISAGREE: Headline(
         "bad",
-        "The engines disagree",
+        "EM and NUTS disagree",
         "The MAP estimate does not stand for the posterior. Report the posterior from NUTS, and read why below.",
     ),
     verdict.NOT_COMPARABLE: Headline(
         "bad", "Nothing can be concluded", "Conclude nothing yet: mend what is listed first, and run again."
     ),
 }
+_DENSITY_ONLY = Headline(
+    "fair",
+    "EM and NUTS agree on the density, and no more could be compared",
+    "Report the density of the data. Report no single component’s parameters: it is not known which is which.",
+)
+# What limits the advice, and what VI is good for: by the name of the finding.
+_LIMITS = {
+    verdict.MISFIT: "The data have something that the model lacks, which no engine can mend.",
+    verdict.PREDICTION: "{better} predicts rows left out better, by {gap} nats.",
+    verdict.ROWS_UNCLEAR: "Groups of rows are not clear: {unclear} of {rows} rows could be of another component.",
+    verdict.PRIOR_DOMINATED: "The prior alone decides some parameters, about which agreement says little.",
+    verdict.PRIOR_CONFLICT: "The prior has a say in some parameters, and may not be in accord with the data.",
+    verdict.CHAINS_DISAGREE: "Some parameters were not compared, because chains disagree about them.",
+    verdict.VI_FAILED: "VI failed, and is not to be used.",
+    verdict.VI_POOR: "VI’s approximation is poor.",
+    verdict.VI_OTHER_MODE: "VI describes another density than NUTS.",
+    verdict.VI_NARROW: "VI is too narrow: take no uncertainties from it.",
+}
 
 
 def headline(value: dict) -> Headline:
-    """What the verdict comes to."""
-    return _HEADLINES[value["verdict"]["level"]]
+    """What the verdict comes to: green only where nothing limits what may be done with it."""
+    level, codes = value["verdict"]["level"], _codes(value)
+    if level == verdict.NOT_COMPARABLE and verdict.IN_AGREEMENT not in codes:
+        return _HEADLINES[level]
+    first = _DENSITY_ONLY if level == verdict.NOT_COMPARABLE else _HEADLINES[level]
+    limits = _limits(value, codes)
+    if level == verdict.AGREE:
+        limits, told = limits or ["Either may be used."], "fair" if limits else "good"
+        first = first._replace(tone=told)
+    return first._replace(advice=" ".join([first.advice, *limits]))
+
+
+def _codes(value: dict) -> set[str]:
+    return {finding["code"] for finding in value["verdict"]["findings"]}
+
+
+def _limits(value: dict, codes: set[str]) -> list[str]:
+    numbers = {"unclear": value["clustering"]["unclear"]["nuts"], "rows": value["data"]["rows"]}
+    if verdict.PREDICTION in codes:
+        found = value["further"]["prediction"]
+        numbers["better"] = "EM" if found["difference"] > 0 else "NUTS’s posterior"
+        numbers["gap"] = plus_minus(abs(found["difference"]), found["standard_error"])
+    return [words.format(**numbers) for code, words in _LIMITS.items() if code in codes]
 
 
 def three_numbers(value: dict) -> list[Figure]:
-    """How far EM lies from the posterior, how wide it is, and how sure clusters are; or what stands in the way."""
-    fits = value["fits"]
+    """How far EM lies from the posterior, how wide it is, and how sure clusters are; or what stands in the way.
+
+    Where labels are ambiguous, none of the numbers needs them.
+    """
+    fits, codes = value["fits"], _codes(value)
     no_map = value["density"]["map"] is None  # withheld where EM gave no estimate
-    if fits["nuts"]["estimates"] is None or no_map:
-        return _obstacles(fits)
+    if fits["nuts"]["estimates"] is None or no_map or verdict.EM_NOT_AT_MAXIMUM in codes:
+        return _obstacles(fits, verdict.EM_NOT_AT_MAXIMUM not in codes)
+    if verdict.LABELS_AMBIGUOUS in codes:
+        return [_density(value), _partition(value), _clusters(value)]
     return [_location(value), _width(value), _clusters(value)]
+
+
+def _density(value: dict) -> Figure:
+    distance = value["density"]["hellinger"]["nuts"]
+    tone = "good" if distance <= verdict.MAX_HELLINGER else "bad"
+    words = f"Hellinger distance of the MAP density from the posterior predictive (limit {verdict.MAX_HELLINGER})"
+    return Figure(tone, fixed(distance, 3), words)
+
+
+def _partition(value: dict) -> Figure:
+    place = value["further"]["place"]
+    words = (
+        "nats: expected variation of information of EM’s partition from the posterior’s, where that of the best "
+        f"partition found is {fixed(place['least_vi'], 2)}"
+    )
+    return Figure("good" if place["inside"] else "fair", fixed(place["expected_vi"], 2), words)
 
 
 def _location(value: dict) -> Figure:
@@ -64,7 +130,7 @@ def _location(value: dict) -> Figure:
     if row is None:
         return Figure("bad", "–", "no MAP could be set beside a posterior mean")
     tone = "good" if abs(row["z"]) <= verdict.MAX_Z else "bad"
-    words = f"posterior sd: how far the MAP of {row['parameter']} lies from its posterior mean, the farthest of all"
+    words = f"posterior sd: how far the MAP of {row['spoken']} lies from its posterior mean, the farthest of all"
     return Figure(tone, fixed(abs(row["z"]), 2), words)
 
 
@@ -75,7 +141,7 @@ def _width(value: dict) -> Figure:
     low, high = verdict.WIDTH_RATIOS
     row = max(rows, key=lambda r: max(r["width_ratio"], 1 / r["width_ratio"]))
     tone = "good" if low <= row["width_ratio"] <= high else "fair"
-    words = f"times its posterior sd: EM’s standard error of {row['parameter']}, the farthest from 1"
+    words = f"times its posterior sd: EM’s standard error of {row['spoken']}, the farthest from 1"
     return Figure(tone, number(row["width_ratio"], 2), words)
 
 
@@ -83,13 +149,18 @@ def _clusters(value: dict) -> Figure:
     unclear, rows = value["clustering"]["unclear"], value["data"]["rows"]
     share = unclear["nuts"] / rows
     words = f"of {rows} rows have no component with a posterior probability of {percent(unclear['limit'])} or more"
-    return Figure("good" if share < 0.05 else "fair", str(unclear["nuts"]), words)
+    return Figure("good" if share <= verdict.MAX_UNCLEAR else "fair", str(unclear["nuts"]), words)
 
 
-def _obstacles(fits: dict) -> list[Figure]:
+def _obstacles(fits: dict, at_maximum: bool) -> list[Figure]:
     nuts, starts = fits["nuts"], fits["map"]["starts"]
     rhat, least, wanted = nuts["max_rhat"], nuts["min_ess"], MIN_ESS_PER_CHAIN * nuts["num_chains"]
     found = starts["statuses"].get("converged", 0)
+    reached = Figure(
+        "good" if found else "bad", str(found), f"of {starts['count']} EM starts found an interior MAP mode"
+    )
+    if not at_maximum:
+        reached = Figure("bad", "–", f"where the best of {starts['count']} EM starts ended, there is no MAP mode")
     return [
         Figure(
             "good" if rhat is not None and rhat <= MAX_RHAT else "bad",
@@ -101,5 +172,5 @@ def _obstacles(fits: dict) -> list[Figure]:
             fixed(least, 0),
             f"effective draws (at least {wanted} are wanted)",
         ),
-        Figure("good" if found else "bad", str(found), f"of {starts['count']} EM starts found an interior MAP mode"),
+        reached,
     ]

@@ -70,7 +70,7 @@ def _view(value: dict) -> dict:
         "guide_words": _GUIDES.get(fits["vi"]["guide"], f"Guide: {fits['vi']['guide']}."),
         "start_elbos": {"min": min(elbos, default=None), "max": max(elbos, default=None)},
         "khat": {"tone": khat_tone(fits["vi"]["khat"]), "words": trust_khat(fits["vi"]["khat"])},
-        "engines": engines(fits),
+        "engines": engines(value),
         "table": tables.parameter_table(value),
         "intervals": lines,
         "distances": grouped(far),

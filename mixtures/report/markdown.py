@@ -37,7 +37,7 @@ def markdown(value: dict) -> str:
         _listed(value["further"]["sentences"]),
         *(["## Coverage", *_coverage(value["calibration"])[:2]] if value["calibration"] else []),
         "## How far to trust each engine",
-        "\n".join(f"- {e['name']}: {escaped(e['word'])} {escaped(e['why'])}" for e in engines(value["fits"])),
+        "\n".join(f"- {e['name']}: {escaped(e['word'])} {escaped(e['why'])}" for e in engines(value)),
         "## Methods",
         escaped(told.paragraph),
         "\n".join(f"- {reference}" for reference in told.references),

@@ -3,15 +3,17 @@
 from mixtures._numbers import fixed, percent, plus_minus
 from mixtures._status import Status
 from mixtures.bayes.vi import MAX_KHAT
+from mixtures.compare.verdict import EM_NOT_AT_MAXIMUM
 from mixtures.report.words import GOOD_KHAT, trust_khat
 
 
-def engines(fits: dict) -> list[dict]:
+def engines(value: dict) -> list[dict]:
     """One line for each engine: its numbers, and one phrase on how far to trust it."""
-    ml, best, vi, nuts = (fits[name] for name in ("ml", "map", "vi", "nuts"))
+    ml, best, vi, nuts = (value["fits"][name] for name in ("ml", "map", "vi", "nuts"))
+    codes = {finding["code"] for finding in value["verdict"]["findings"]}
     return [
         _engine("", "EM, maximum likelihood", ml, *_trust_ml(ml)),
-        _engine("em", "EM, MAP", best, *_trust_map(best)),
+        _engine("em", "EM, MAP", best, *_trust_map(best, EM_NOT_AT_MAXIMUM not in codes)),
         _engine("vi", f"VI, {vi['guide'].replace('_', ' ')}", vi["invariants"], *_trust_vi(vi)),
         _engine("nuts", "NUTS", nuts["invariants"], *_trust_nuts(nuts)),
     ]
@@ -42,9 +44,11 @@ def _trust_ml(ml: dict) -> tuple[str, str, str]:
     return "good", "As a local maximum:", "no start collapsed (with free variances no global one exists in theory)."
 
 
-def _trust_map(best: dict) -> tuple[str, str, str]:
+def _trust_map(best: dict, at_maximum: bool) -> tuple[str, str, str]:
     if not best["is_estimate"]:
         return "bad", "Not at all:", best["reason"]
+    if not at_maximum:
+        return "bad", "Not at all:", best["standard_errors_reason"]
     if best["unbounded"]:
         return "bad", "As a local mode only:", "the posterior density is unbounded under this prior."
     dropped = best["starts"]["statuses"].get(Status.DROPPED.label, 0)

@@ -23,22 +23,19 @@ class Parameter(NamedTuple):
 
 def parameters(model: Mixture, columns: Sequence[str]) -> list[Parameter]:
     """Name every free parameter, in the order of the agreement table."""
-    return [_named(free, columns) for free in model.free_estimates(columns)]
+    return [_named(free) for free in model.free_estimates(columns)]
 
 
-def _named(free: FreeEstimate, columns: Sequence[str]) -> Parameter:
-    component, *features = free.entry
-    who = "noise" if free.noise else "all components" if free.all_components else f"component {component + 1}"
-    # One feature needs no name, and a spherical component has one variance for all of them.
-    named = [] if len(columns) == 1 or free.all_features else [columns[d] for d in features]
-    if len(set(features)) == 2:
+def _named(free: FreeEstimate) -> Parameter:
+    who, named = free.owner, free.features
+    if len(named) == 2:
         return Parameter(free, "Covariances", f"{who}, {' × '.join(named)}", _title("cov", who, named))
     kind = "variances" if free.key == "covariances" else free.key
-    group = kind.capitalize() + "".join(f" of {name}" for name in named[:1])
-    return Parameter(free, group, who, _title(kind.removesuffix("s"), who, named[:1]))
+    group = kind.capitalize() + "".join(f" of {name}" for name in named)
+    return Parameter(free, group, who, _title(kind.removesuffix("s"), who, named))
 
 
-def _title(kind: str, who: str, features: list[str]) -> str:
+def _title(kind: str, who: str, features: tuple[str, ...]) -> str:
     which = f"{kind} {who.removeprefix('component ')}"
     return short(", ".join([which, *features[:1]]) + "".join(f" × {f}" for f in features[1:]))
 

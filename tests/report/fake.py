@@ -156,6 +156,11 @@ def unconverged(comparison: Comparison) -> Comparison:
     return _again(comparison, nuts=eqx.tree_at(lambda p: p.log_joint, comparison.nuts, log_joint))
 
 
+def ambiguous(comparison: Comparison) -> Comparison:
+    """The same with draws whose components could as well have other labels."""
+    return _again(comparison, nuts=eqx.tree_at(lambda p: p.relabelling.ambiguity, comparison.nuts, jnp.array(0.3)))
+
+
 def raced(comparison: Comparison) -> Comparison:
     """The same after a race: most starts were left behind, and one each was stopped, stalled and lost a component."""
     status = np.full(NUM_STARTS, Status.DROPPED)

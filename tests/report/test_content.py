@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from mixtures.report.content import content
+from mixtures.report.headline import three_numbers
 from mixtures.report.plain import to_json
+from mixtures.report.trust import engines
 from tests.report import fake
 from tests.report.schemas import complaints
 
@@ -13,6 +15,7 @@ CASES = {
     "series": fake.series,
     "plane": fake.plane,
     "unconverged": lambda: fake.unconverged(fake.series()),
+    "ambiguous": lambda: fake.ambiguous(fake.series()),
     "degenerate": lambda: fake.degenerate(fake.series()),
     "without a MAP": lambda: fake.without_map(fake.series()),
     "without VI": lambda: fake.without_vi(fake.plane()),
@@ -145,6 +148,46 @@ def test_nothing_is_averaged_over_chains_that_disagree():
     assert value["clustering"]["responsibilities"]["nuts"] is None
 
 
+def test_where_labels_are_ambiguous_only_what_needs_none_is_told():
+    value = content(fake.ambiguous(fake.series()))
+    for row in value["agreement"]:
+        assert row["nuts_mean"] is row["nuts_sd"] is row["nuts_interval"] is row["z"] is row["width_ratio"] is None
+        assert row["vi_z"] is row["vi_width_ratio"] is row["overlap"] is None
+        assert row["map"] is not None
+    assert value["clustering"]["ari"]["nuts"] is value["clustering"]["total_variation"]["nuts"] is None
+    assert value["clustering"]["responsibilities"]["nuts"] is value["further"]["location"] is None
+    assert not any("All parameters at once" in sentence for sentence in value["further"]["sentences"])
+    assert 0 < value["density"]["hellinger"]["nuts"] < 0.2
+    assert value["further"]["place"]["expected_vi"] > 0
+    assert not any("component" in figure.words for figure in three_numbers(value)[:2])
+
+
+def test_nothing_is_compared_with_a_point_that_is_no_maximum():
+    value = content(fake.plane())
+    assert value["verdict"]["findings"][0]["code"] == "em-not-at-a-maximum"
+    assert all(row["z"] is row["overlap"] is None and row["map"] is not None for row in value["agreement"])
+    assert value["density"]["hellinger"]["nuts"] is value["clustering"]["ari"]["nuts"] is None
+    assert value["further"]["place"] is value["further"]["location"] is value["further"]["prediction"] is None
+    assert value["density"]["hellinger"]["vi_nuts"] is not None
+    _, trust, *_ = engines(value)
+    assert (trust["tone"], trust["word"]) == ("bad", "Not at all:")
+
+
+def test_sentences_have_words_for_parameters_and_code_names_stay_in_the_table():
+    value = content(fake.series())
+    assert (value["agreement"][0]["parameter"], value["agreement"][0]["spoken"]) == (
+        "weights[1]",
+        "the weight of component 1",
+    )
+    said = [*value["verdict"]["reasons"], *value["further"]["sentences"]]
+    said += [figure.words for figure in three_numbers(value)]
+    assert not any("[" in sentence for sentence in said)
+    assert any("the variance of component" in sentence for sentence in said)
+    of_two = [row.spoken for row in fake.plane().agreement]
+    assert {"the mean of width in component 2", "the variance of length in component 1"} <= set(of_two)
+    assert "the covariance of length and width in component 3" in of_two
+
+
 def test_a_fit_that_does_not_exist_is_null():
     ml = content(fake.degenerate(fake.series()))["fits"]["ml"]
     assert ml["estimates"] is ml["log_likelihood"] is None
@@ -156,7 +199,7 @@ def test_a_fit_that_does_not_exist_is_null():
 
 
 def test_a_variational_fit_that_came_to_nothing_is_null():
-    value = content(fake.without_vi(fake.plane()))
+    value = content(fake.without_vi(fake.series()))
     assert value["fits"]["vi"]["status"] == "non_finite"
     assert value["fits"]["vi"]["estimates"] is value["density"]["vi"] is value["agreement"][0]["vi_mean"] is None
     assert value["fits"]["nuts"]["estimates"] is not None
