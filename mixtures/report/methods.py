@@ -41,7 +41,7 @@ def methods(value: dict) -> Methods:
         _densities(value["density"]),
         _place(further["place"]),
         _location(further["location"]),
-        _agreement(fits),
+        _agreement(further["place"]),
         _prediction(further["prediction"]),
         _sensitivity(further["sensitivity"]),
         _check(further["check"]),
@@ -163,8 +163,8 @@ def _location(location: dict | None) -> str:
     return "All parameters at once were compared by Mahalanobis distance in unconstrained coordinates."
 
 
-def _agreement(fits: dict) -> str:
-    if fits["nuts"]["estimates"] is None or not fits["map"]["is_estimate"]:
+def _agreement(place: dict | None) -> str:
+    if place is None:
         return ""
     low, high = verdict.WIDTH_RATIOS
     return (
