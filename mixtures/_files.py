@@ -66,7 +66,7 @@ def read_table(source: str | Path, columns: Sequence[str] | None = None) -> Tabl
         unpack = partial(gzip.open, path, "rt", encoding="utf-8-sig", newline="")
         return _read_text(_Text(str(path), _SEPARATORS[plain], unpack))
     if ending in (".parquet", ".feather", ".arrow"):
-        return Table(_read_with_pyarrow(path, ending), say_rows_from_zero)
+        return _unindexed(_read_with_pyarrow(path, ending), columns)
     if ending in (".npy", ".npz"):
         return Table(_read_arrays(path, columns), say_rows_from_zero)
     near = difflib.get_close_matches(ending, _ENDINGS, n=1)
@@ -193,6 +193,15 @@ def _read_with_pyarrow(path: Path, ending: str) -> Any:
     except Exception as error:  # pyarrow's errors have no nearer common ancestor
         kind = "Parquet" if ending == ".parquet" else "Feather or Arrow"
         raise DataError(f"{path} cannot be read as {kind}: {one_line(error)}; write it again.") from error
+
+
+def _unindexed(frame: Any, columns: Sequence[str] | None) -> Table:
+    """A table whose named index is a column where it is asked for, and is said to be left out where it is not."""
+    names = [name for name in frame.index.names if name is not None]
+    asked = [name for name in names if columns is not None and name in columns]
+    left = [str(name) for name in names if name not in asked]
+    notes = (f"The table's index is left out: {listed(left)}; choose columns by name to use it.",) if left else ()
+    return Table(frame.reset_index(level=asked) if asked else frame, say_rows_from_zero, notes)
 
 
 def _read_arrow(path: Path) -> Any:

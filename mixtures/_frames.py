@@ -47,13 +47,15 @@ class Numeric(NamedTuple):
 def as_frame(x: Any) -> Frame | None:
     """Read a table: pandas, Polars, Arrow, xarray, or whatever narwhals or Arrow's own protocol knows; else None.
 
-    A series is a table of one column. Lazy tables are collected.
+    Dictionaries of columns and arrays of named fields are tables too, and a series is one of one column. Lazy tables
+    are collected.
 
     Raises
     ------
     DataError
-        If a lazy table cannot be collected, or an xarray Dataset has no rows.
+        If a lazy table cannot be collected, an xarray Dataset has no rows, or a dictionary no columns of one length.
     """
+    x = _from_fields(x)
     root = type(x).__module__.partition(".")[0]
     if root in _NO_TABLES:
         return None
@@ -161,6 +163,34 @@ def _refuse_unless_numeric(name: str, column: Column, source: str, say_rows: _Sa
         raise DataError(f"Column {name} of {source} should hold numbers, but has {told}; mend it or leave it out.")
     if column.kind:
         raise DataError(f"Column {name} of {source} is {column.kind}, not numeric; choose columns of real numbers.")
+
+
+def names_of(x: Any) -> tuple[str, ...] | None:
+    """Names of the columns that `numbers_of` finds; None for what has none.
+
+    Raises
+    ------
+    DataError
+        As for `numbers_of`.
+    """
+    if (frame := as_frame(x)) is not None:
+        return numeric_columns(frame, "x", None, say_rows_from_zero).names
+    return getattr(x, "columns", None)  # of Data
+
+
+def _from_fields(x: Any) -> Any:
+    """A dictionary of columns, or an array of named fields, as pandas has it; anything else as it is."""
+    if isinstance(x, np.ndarray) and x.dtype.names and x.ndim == 1:
+        x = {name: x[name] for name in x.dtype.names}
+    if not isinstance(x, dict):
+        return x
+    import pandas as pd
+
+    shapes = {str(name): np.shape(column) for name, column in x.items()}
+    if len(set(shapes.values())) != 1 or any(len(shape) != 1 for shape in shapes.values()):
+        told = listed([f"{name} {shape}" for name, shape in shapes.items()])
+        raise DataError(f"A dictionary must hold one-dimensional columns of one length; got {told or 'an empty one'}.")
+    return pd.DataFrame({name: np.asarray(column) for name, column in x.items()})
 
 
 def _from_xarray(x: Any) -> Any:

@@ -88,8 +88,9 @@ def as_data(x: Any, columns: Sequence[str] | None = None) -> Data:
     ----------
     x
         An array of shape (N,) or (N, D); a DataFrame, LazyFrame, Series or table of pandas, Polars, Arrow or another
-        library that narwhals knows; an xarray DataArray (rows along its first dimension, columns named by the
-        coordinate of its second) or Dataset (its variables are the columns); or `Data`, returned as it is.
+        library that narwhals knows; a dictionary of columns or an array of named fields; an xarray DataArray (rows
+        along its first dimension, columns named by the coordinate of its second) or Dataset (its variables are the
+        columns); or `Data`, returned as it is.
     columns
         Of a table or `Data`: the columns to use (all numeric ones of a table if not given). Of an array: the names of
         all its columns (x, or x1, x2, … if not given).
@@ -103,6 +104,10 @@ def as_data(x: Any, columns: Sequence[str] | None = None) -> Data:
         return x if columns is None else _choose(x, columns)
     if (frame := as_frame(x)) is not None:
         return _check_rows(_from_frame(frame, "data", columns, say_rows_from_zero), False, say_rows_from_zero)
+    if isinstance(x, str | Path):
+        raise DataError(f"Data must be numbers, and {str(x)!r} is text; if it names a file, read it with read_data.")
+    if hasattr(x, "toarray"):
+        raise DataError(f"Data must be dense, and this is a sparse {type(x).__name__}; give its .toarray().")
     try:
         array = filled(x) if isinstance(x, np.ma.MaskedArray) else np.asarray(x)
     except (TypeError, ValueError) as error:
@@ -149,6 +154,8 @@ def _from_array(array: np.ndarray, source: str, columns: Sequence[str] | None) -
             array = array.astype(np.float64)
         except (TypeError, ValueError) as error:
             raise DataError(f"{source} must hold numbers only, but {one_line(error)}; convert it to floats.") from error
+    if array.dtype.name == "bfloat16":  # which NumPy does not count among its floats
+        array = array.astype(np.float32)
     if not (np.issubdtype(array.dtype, np.integer) or np.issubdtype(array.dtype, np.floating)):
         raise DataError(f"{source} must hold real numbers, got an array of {array.dtype}; convert it to floats.")
     values = np.asarray(array, np.float64).reshape(len(array), -1)

@@ -4,13 +4,17 @@ import datetime
 import decimal
 import io
 import sys
+from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.feather
 import pytest
+import scipy.sparse
 import xarray as xr
 
 import mixtures as mx
@@ -237,7 +241,6 @@ BAD_ARRAYS = {
     "complex": (np.array([1j, 2.0]), "complex128"),
     "boolean": (np.array([True, False]), "bool"),
     "text": (np.array(["a", "b"]), "real numbers, got an array of <U1"),
-    "records": (np.array([(1, 2.0)], dtype=[("a", int), ("b", float)]), "real numbers"),
     "NaN": (np.array([[1, np.nan], [2, 3]]), r"1 missing value: column x2 in row 0 \(counted from 0\)"),
     "constant": (np.array([[1, 2], [1, 3]]), "Column x1 .* is constant"),
 }
@@ -470,3 +473,50 @@ def test_ties_are_found_most_frequent_first():
 
 def test_public_names_exist():
     assert all(hasattr(data_module, name) for name in data_module.__all__)
+
+
+# --- other shapes that tables come in --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_a_named_index_is_a_column_only_where_it_is_asked_for(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    frame = pd.DataFrame({"y": [1.0, 2.0, 4.0]}, index=pd.Index([7.0, 8.0, 5.0], name="time"))
+    frame.to_parquet(path) if ending == "parquet" else pa.feather.write_feather(pa.Table.from_pandas(frame), path)
+    data = read_data(path)
+    assert data.columns == ("y",)
+    assert data.notes == ("The table's index is left out: time; choose columns by name to use it.",)
+    both = read_data(path, columns=["y", "time"])
+    np.testing.assert_array_equal(both.values, [[1, 7], [2, 8], [4, 5]])
+    assert both.notes == ()
+
+
+def test_dictionaries_and_named_fields_are_tables():
+    columns = {"a": [1.0, 2.0], "b": np.array([3, 5])}
+    fields = np.array([(1.0, 3), (2.0, 5)], dtype=[("a", float), ("b", int)])
+    for table in (columns, fields):
+        data = as_data(table)
+        assert data.columns == ("a", "b")
+        np.testing.assert_array_equal(data.values, [[1, 3], [2, 5]])
+        np.testing.assert_array_equal(as_rows(table), [[1, 3], [2, 5]])
+
+
+def test_bfloat16_is_a_float():
+    np.testing.assert_array_equal(as_data(jnp.array([1.5, 2.0, 4.0], jnp.bfloat16)).values.ravel(), [1.5, 2, 4])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"a": [1.0, 2.0], "b": [1.0]}, r"columns of one length; got a \(2,\) and b \(1,\)"),
+        ({}, "an empty one"),
+        (scipy.sparse.eye_array(3), "sparse.*toarray"),
+        ("faithful.csv", "read_data"),
+        (Path("faithful.csv"), "read_data"),
+    ],
+    ids=["lengths", "empty", "sparse", "text", "path"],
+)
+def test_what_is_no_table_is_told_in_a_sentence(given, words):
+    with pytest.raises(DataError, match=words) as told:
+        as_data(given)
+    assert is_one_sentence(str(told.value).replace(".csv", "").replace(" .toarray", ""))

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Real
 
 from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows, check_choice
+from mixtures._frames import names_of
 from mixtures._kernel import Rows
 from mixtures._numbers import percent
 from mixtures._status import Status
@@ -24,6 +25,8 @@ from mixtures.model import Mixture
 
 if TYPE_CHECKING:
     from xarray import DataTree
+
+    from mixtures.data import Data
 
 _POINTWISE_LIMIT = 2**25  # draws × rows of log-likelihood written to a DataTree (256 MB)
 
@@ -127,13 +130,14 @@ class Posterior[Info: AbstractInfo](eqx.Module, Shown):
     def _batch_shape(self) -> tuple[int, ...]:
         return self.log_joint.shape[:-2]
 
-    def to_datatree(self, x: Real[ArrayLike, "N *D"] | None = None) -> "DataTree":
+    def to_datatree(self, x: "Real[ArrayLike, 'N *D'] | Data | None" = None) -> "DataTree":
         """Convert to an ArviZ DataTree.
 
         Parameters
         ----------
         x
-            The data that were fitted; with them the tree also holds `observed_data` and, unless it would be larger than
+            The data that were fitted; features are called as the columns of a table, or of `Data`, are, and numbered
+            from 0 otherwise. With them the tree also holds `observed_data` and, unless it would be larger than
             256 MB, the pointwise `log_likelihood`.
 
         Returns
@@ -161,10 +165,12 @@ class Posterior[Info: AbstractInfo](eqx.Module, Shown):
             dims["x"] = ["row", "feature"]
             if self.log_likelihood.size * rows.shape[0] <= _POINTWISE_LIMIT:
                 groups["log_likelihood"] = {"x": np.asarray(self.pointwise_log_likelihood(rows))}
-        coords = {"component": np.arange(1, self.model.num_components + 1)}
+        coords: dict = {"component": np.arange(1, self.model.num_components + 1)}
         if self.model.family.num_weights(self.model.num_components) > self.model.num_components:
             dims["weights"] = ["component_or_noise"]
             coords["component_or_noise"] = np.array([*map(str, coords["component"]), "noise"])
+        if (names := names_of(x)) is not None:
+            coords |= {axis: list(names) for axis in axes[1:] if any(axis in used for used in dims.values())}
         return az.from_dict(groups, coords=coords, dims=dims)
 
     def relabelled(self, x: Real[ArrayLike, "N *D"], method: str) -> "Posterior[Info]":

@@ -1,5 +1,5 @@
 """The command line, `mixtures`: its commands are in app.py."""
 
-from mixtures.cli.app import main
+from mixtures.cli.process import main
 
 __all__ = ["main"]

@@ -39,6 +39,6 @@ def save(comparison: Comparison, folder: str | Path) -> Path:
 
     def write(into: Path) -> None:
         write_texts(into, texts)
-        comparison.nuts.to_datatree(comparison.data.values).to_netcdf(into / "posterior.nc", engine="h5netcdf")
+        comparison.nuts.to_datatree(comparison.data).to_netcdf(into / "posterior.nc", engine="h5netcdf")
 
     return replace_folder(folder, write)

@@ -20,7 +20,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SavedComparison(Shown):
     """A comparison as `Comparison.save` wrote it: `content` is report.json, of the published schema.
 
@@ -29,6 +29,10 @@ class SavedComparison(Shown):
 
     folder: Path
     content: dict
+
+    def __repr__(self) -> str:
+        """Where it is and what it says, without the whole of report.json."""
+        return f"SavedComparison({str(self.folder)!r}: {self.level})"
 
     @property
     def level(self) -> str:

@@ -47,7 +47,7 @@ def save_sweep(sweep: Sweep, folder: str | Path) -> Path:
         write_texts(into, texts)
         sweep.to_frame().to_csv(into / "sweep.csv", index=False)
         for name, found in zip(cases, sweep.comparisons.values(), strict=True):
-            found.nuts.to_datatree(found.data.values).to_netcdf(into / f"{name}.nc", engine="h5netcdf")
+            found.nuts.to_datatree(found.data).to_netcdf(into / f"{name}.nc", engine="h5netcdf")
 
     return replace_folder(folder, write)
 

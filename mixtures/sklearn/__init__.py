@@ -15,5 +15,6 @@ except ModuleNotFoundError as error:
 
 from mixtures.sklearn.bayesian import BayesianGaussianMixture
 from mixtures.sklearn.maximum import GaussianMixture
+from mixtures.sklearn.wording import UnboundedLikelihoodWarning
 
-__all__ = ["BayesianGaussianMixture", "GaussianMixture"]
+__all__ = ["BayesianGaussianMixture", "GaussianMixture", "UnboundedLikelihoodWarning"]

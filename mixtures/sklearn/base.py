@@ -19,6 +19,7 @@ from mixtures.model import Mixture
 from mixtures.sklearn.covariance_types import precisions, precisions_cholesky
 from mixtures.sklearn.precision import in_double, seed_of
 from mixtures.sklearn.rows import check_weights, padded_size
+from mixtures.sklearn.wording import ReadOnly
 
 
 class MixtureEstimator(DensityMixin, BaseEstimator, abc.ABC):
@@ -28,7 +29,11 @@ class MixtureEstimator(DensityMixin, BaseEstimator, abc.ABC):
     random_state: Any
     n_features_in_: int
     model_: Mixture
-    covariances_: Float[np.ndarray, "..."]
+
+    @property
+    @abc.abstractmethod
+    def covariances_(self) -> Float[np.ndarray, "..."]:
+        """Covariances, in scikit-learn's shapes."""
 
     @abc.abstractmethod
     def fit(self, X, y=None) -> Self:
@@ -53,12 +58,12 @@ class MixtureEstimator(DensityMixin, BaseEstimator, abc.ABC):
     def _covariance(self) -> str:
         return cast(Gaussian, self.model_.family).covariance
 
-    @property
+    @ReadOnly
     def precisions_cholesky_(self) -> Float[np.ndarray, "..."]:
         """Factors of the inverses of `covariances_`: upper triangular, or inverse square roots of variances."""
         return precisions_cholesky(self._covariance, self.covariances_)
 
-    @property
+    @ReadOnly
     def precisions_(self) -> Float[np.ndarray, "..."]:
         """Inverses of `covariances_`, in the same shape."""
         return precisions(self._covariance, self.precisions_cholesky_)

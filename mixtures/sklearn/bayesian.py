@@ -22,8 +22,9 @@ from mixtures.priors import AbstractPrior
 from mixtures.sklearn.base import MixtureEstimator
 from mixtures.sklearn.covariance_types import covariances_of, family_of
 from mixtures.sklearn.precision import in_double, on_host, seed_of
+from mixtures.sklearn.wording import ReadOnly, in_their_words, speaking_theirs
 
-_ENGINES = ("vi", "nuts")
+_STEPS = {"vi": 2000, "nuts": 1000}  # of each engine, where max_iter is None
 _FIELDS = {  # of scikit-learn's names in our priors
     "weight_concentration_prior": "concentration",
     "mean_precision_prior": "shrinkage",
@@ -31,7 +32,6 @@ _FIELDS = {  # of scikit-learn's names in our priors
     "degrees_of_freedom_prior": "dof",
     "covariance_prior": "scale",
 }
-_OUR_NAMES = {"num_steps": "max_iter", "num_warmup": "max_iter", "num_samples": "n_draws"}
 
 
 class BayesianGaussianMixture(MixtureEstimator):
@@ -49,6 +49,8 @@ class BayesianGaussianMixture(MixtureEstimator):
         The kind of approximation, as for `mixtures.fit_vi`.
     prior
         One of `mixtures.priors`; None for the data-scaled default one, with those of its numbers changed that follow.
+    weight_concentration_prior_type
+        ``"dirichlet_distribution"``, the only one here: of a Dirichlet process there is no finite mixture to fit.
     weight_concentration_prior
         Dirichlet concentration of the weights, one number for all components; 1 if not given.
     mean_precision_prior
@@ -72,6 +74,8 @@ class BayesianGaussianMixture(MixtureEstimator):
         None, a number or a NumPy `RandomState`.
     verbose
         Print the outcome in words if positive.
+    verbose_interval
+        Taken for scikit-learn's sake, without effect: nothing is printed between steps.
 
     Attributes
     ----------
@@ -82,6 +86,8 @@ class BayesianGaussianMixture(MixtureEstimator):
         Of `covariances_`, so not posterior means of precisions.
     converged_, status_
         Whether the draws may be used, and the outcome as a `mixtures.Status`.
+    n_iter_, lower_bound_
+        The steps of each start or chain, and the evidence lower bound in nats; NaN by NUTS, which has none.
     label_ambiguity_
         Between 0 (labels are plain) and ½ (arbitrary; estimates by component then mean nothing).
     posterior_, model_
@@ -94,6 +100,10 @@ class BayesianGaussianMixture(MixtureEstimator):
     `score_samples` is the log posterior predictive density of a new row, log E[p(x | θ)], and `predict_proba` the
     probability that a new row comes from each component, E[w_k p(x | θ_k)] / E[p(x | θ)]. scikit-learn's class of this
     name reports plug-in values of a mean-field approximation instead. Everything is computed in double precision.
+
+    Of scikit-learn's arguments `tol`, `reg_covar`, `init_params` and `warm_start` have no meaning here, and are not
+    taken: leave them out. The optimisation takes `max_iter` steps and is then judged by its drift and by k-hat, the
+    prior keeps variances from zero, and every fit begins at starts of its own.
     """
 
     def __init__(
@@ -104,6 +114,7 @@ class BayesianGaussianMixture(MixtureEstimator):
         engine="vi",
         guide="full_rank",
         prior=None,
+        weight_concentration_prior_type="dirichlet_distribution",
         weight_concentration_prior=None,
         mean_precision_prior=None,
         mean_prior=None,
@@ -115,12 +126,14 @@ class BayesianGaussianMixture(MixtureEstimator):
         n_predictive_draws=500,
         random_state=None,
         verbose=0,
+        verbose_interval=10,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
         self.engine = engine
         self.guide = guide
         self.prior = prior
+        self.weight_concentration_prior_type = weight_concentration_prior_type
         self.weight_concentration_prior = weight_concentration_prior
         self.mean_precision_prior = mean_precision_prior
         self.mean_prior = mean_prior
@@ -132,8 +145,29 @@ class BayesianGaussianMixture(MixtureEstimator):
         self.n_predictive_draws = n_predictive_draws
         self.random_state = random_state
         self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    @ReadOnly
+    def weights_(self) -> Float[np.ndarray, " K"]:
+        """Posterior mean of the share of each component."""
+        return self._average(cast(GaussianParams, self.posterior_.params).weights)
+
+    @ReadOnly
+    def means_(self) -> Float[np.ndarray, "K D"]:
+        """Posterior mean of the mean of each component."""
+        return self._average(cast(GaussianParams, self.posterior_.params).means)
+
+    @ReadOnly
+    def covariances_(self) -> Float[np.ndarray, "..."]:
+        """Posterior mean of covariances, in scikit-learn's shapes."""
+        return self._average(covariances_of(cast(GaussianParams, self.posterior_.params)))
+
+    def _average(self, draws) -> Float[np.ndarray, "..."]:
+        """Mean over chains and draws; NaN where the engine did not converge."""
+        return (1.0 if self.converged_ else np.nan) * np.mean(draws, axis=(0, 1))
 
     @in_double
+    @speaking_theirs
     def fit(self, X, y=None) -> Self:
         """Fit to rows.
 
@@ -149,7 +183,10 @@ class BayesianGaussianMixture(MixtureEstimator):
         ValueError
             If an argument is wrong.
         """
-        check_choice("engine", self.engine, _ENGINES)
+        check_choice(
+            "weight_concentration_prior_type", self.weight_concentration_prior_type, ("dirichlet_distribution",)
+        )
+        check_choice("engine", self.engine, tuple(_STEPS))
         check_count("n_predictive_draws", self.n_predictive_draws)
         x = self._rows(X, reset=True)
         self._keep(on_host(self._run(self._model(x), x)))
@@ -180,34 +217,25 @@ class BayesianGaussianMixture(MixtureEstimator):
         key = jax.random.key(seed_of(self.random_state))
         draws = check_count("n_draws", self.n_draws, least=100)
         if self.engine == "vi":
-            starts, steps = _count("n_init", self.n_init, 8), _count("max_iter", self.max_iter, 2000)
+            starts, steps = _count("n_init", self.n_init, 8), _count("max_iter", self.max_iter, _STEPS["vi"])
             return fit_vi(model, x, key=key, guide=self.guide, num_starts=starts, num_steps=steps, num_samples=draws)
-        chains, warmup = _count("n_init", self.n_init, 4), _count("max_iter", self.max_iter, 1000)
+        chains, warmup = _count("n_init", self.n_init, 4), _count("max_iter", self.max_iter, _STEPS["nuts"])
         return fit_nuts(model, x, key=key, num_chains=chains, num_warmup=warmup, num_samples=-(-draws // chains))
 
     def _keep(self, posterior: Posterior) -> None:
         """Set what a fitted estimator has, and say what is wrong with it."""
-        params, status, reason = cast(GaussianParams, posterior.params), posterior.status, posterior.reason
-        for ours, name in _OUR_NAMES.items():
-            reason = reason.replace(ours, name)
-        self.posterior_, self.model_, self.status_, self.converged_ = (
-            posterior,
-            posterior.model,
-            status,
-            status.is_estimate,
-        )
+        status, reason = posterior.status, in_their_words(posterior.reason)
+        self.posterior_, self.model_, self.status_ = posterior, posterior.model, status
+        self.converged_, self.n_iter_ = status.is_estimate, _count("max_iter", self.max_iter, _STEPS[self.engine])
         self.label_ambiguity_ = float(posterior.relabelling.ambiguity)
-        known = 1.0 if self.converged_ else np.nan
-        self.weights_, self.means_, self.covariances_ = (
-            known * np.mean(draws, axis=(0, 1)) for draws in (params.weights, params.means, covariances_of(params))
-        )
+        self.lower_bound_ = float(posterior.info.elbo) if isinstance(posterior.info, VIInfo) else np.nan
         poor = isinstance(posterior.info, VIInfo) and not posterior.info.khat <= MAX_KHAT
         if self.verbose:
             print(reason)
         if not self.converged_:
-            warnings.warn(f"{reason} Estimates are NaN.", ConvergenceWarning, stacklevel=4)
+            warnings.warn(f"{reason} Estimates are NaN.", ConvergenceWarning, stacklevel=5)
         elif poor:
-            warnings.warn(reason, ConvergenceWarning, stacklevel=4)
+            warnings.warn(reason, ConvergenceWarning, stacklevel=5)
 
 
 def _count(name: str, value, default: int) -> int:

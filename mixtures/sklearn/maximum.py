@@ -5,11 +5,13 @@ from dataclasses import replace
 from typing import Self, cast
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from sklearn.exceptions import ConvergenceWarning
 
 from mixtures._checks import as_tolerance, check_count, check_flag, shown
+from mixtures._files import listed
 from mixtures._status import Status
 from mixtures.em.fit import EMFit, fit_em
 from mixtures.families import GaussianParams
@@ -21,8 +23,9 @@ from mixtures.sklearn.covariance_types import covariances_of, family_of
 from mixtures.sklearn.precision import in_double, on_host, seed_of
 from mixtures.sklearn.rows import check_weights, condense, count_in, of_same_moments, refuse_flat_rows
 from mixtures.sklearn.starting import start_name, starts_with
+from mixtures.sklearn.wording import ReadOnly, UnboundedLikelihoodWarning, in_their_words, speaking_theirs
 
-_OUR_NAMES = {"max_steps": "max_iter", "objective='map'": "prior='default'"}
+_AT_FLOOR = 1 + 1e-6  # times the floor: a variance that rounding alone keeps from it
 
 
 class GaussianMixture(MixtureEstimator):
@@ -49,7 +52,8 @@ class GaussianMixture(MixtureEstimator):
         Starts; the best interior maximum is kept. Ignored where all three `*_init` are given.
     init_params
         ``"mixed"``, ``"k-means++"``, ``"random_from_data"`` (rows, with random widths), ``"random"`` (random
-        partitions) or ``"hierarchical"``: see `mixtures.fit_em`.
+        partitions) or ``"hierarchical"``: see `mixtures.fit_em`. ``"kmeans"``, scikit-learn's default, begins as
+        ``"k-means++"`` does, since EM itself goes on from there.
     weights_init, means_init, precisions_init
         Values that every start begins with: (K,), (K, D), and the shape of `precisions_`.
     prior
@@ -61,19 +65,25 @@ class GaussianMixture(MixtureEstimator):
         Whether to start from the last fit, if there is one, and only there.
     verbose
         Print the outcome in words if positive.
+    verbose_interval
+        Taken for scikit-learn's sake, without effect: nothing is printed between steps.
 
     Attributes
     ----------
     weights_, means_, covariances_, precisions_, precisions_cholesky_
-        Estimates, components sorted by the first coordinate of their means; covariances and precisions are (K, D, D)
-        for full, (D, D) for tied, (K, D) for diagonal, (K,) for spherical, (D,) for tied_diagonal, () for
-        tied_spherical, and else (K, D, D), or (K, D) where features are independent.
+        Estimates, which cannot be set. Components are sorted by the first coordinate of their means, unless any
+        `*_init` or a warm start gives them an order, which they keep. Covariances and precisions are (K, D, D) for
+        full, (D, D) for tied, (K, D) for diagonal, (K,) for spherical, (D,) for tied_diagonal, () for tied_spherical,
+        and else (K, D, D), or (K, D) where features are independent.
     converged_, n_iter_
         Whether these are a local maximum, and the E-steps that led there.
     lower_bound_
-        Mean log-likelihood of a row of the training data, in nats, of these very parameters.
+        Mean log-likelihood of a row of the training data, in nats, of these very parameters. (There is no
+        `lower_bounds_`: steps are compiled, and only the last is kept.)
     status_, unbounded_
         The outcome as a `mixtures.Status`, and whether a start climbed towards infinity.
+    on_floor_
+        Whether each component's smallest principal variance is `reg_covar`, which then decides the answer, (K,).
     fit_, model_
         What `mixtures.fit_em` returned, with NumPy arrays, and the mixture, for `mixtures.standard_errors` and others.
     n_features_in_, feature_names_in_
@@ -82,7 +92,10 @@ class GaussianMixture(MixtureEstimator):
     Notes
     -----
     Missing values (NaN) are allowed, in fitting and in prediction. Repeated rows and rows weighted by `sample_weight`
-    are the same data and give the same fit. Everything is computed in double precision.
+    are the same data and give the same fit. Everything is computed in double precision, single-precision rows too.
+
+    What did not converge is told by scikit-learn's `ConvergenceWarning`; a maximum that is only local, of a likelihood
+    without bound or held by a floor, by `mixtures.sklearn.UnboundedLikelihoodWarning`.
     """
 
     _missing_allowed = True
@@ -104,6 +117,7 @@ class GaussianMixture(MixtureEstimator):
         random_state=None,
         warm_start=False,
         verbose=0,
+        verbose_interval=10,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -119,8 +133,25 @@ class GaussianMixture(MixtureEstimator):
         self.random_state = random_state
         self.warm_start = warm_start
         self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    @ReadOnly
+    def weights_(self) -> Float[np.ndarray, " K"]:
+        """Share of each component."""
+        return np.asarray(cast(GaussianParams, self.fit_.params).weights)
+
+    @ReadOnly
+    def means_(self) -> Float[np.ndarray, "K D"]:
+        """Mean of each component."""
+        return np.asarray(cast(GaussianParams, self.fit_.params).means)
+
+    @ReadOnly
+    def covariances_(self) -> Float[np.ndarray, "..."]:
+        """Covariances, in scikit-learn's shapes."""
+        return covariances_of(cast(GaussianParams, self.fit_.params))
 
     @in_double
+    @speaking_theirs
     def fit(self, X, y=None, sample_weight=None) -> Self:
         """Fit to rows.
 
@@ -191,9 +222,11 @@ class GaussianMixture(MixtureEstimator):
         key = jax.random.key(seed_of(self.random_state))
         start, num_starts = start_name(self.init_params), check_count("n_init", self.n_init)
         given = {name: getattr(self, name) for name in ("weights_init", "means_init", "precisions_init")}
-        if self.warm_start and hasattr(self, "fit_"):
+        warm = self.warm_start and hasattr(self, "fit_")
+        in_order = warm or any(value is not None for value in given.values())
+        if warm:
             start = self.fit_.params
-        elif isinstance(model.prior, Floor) or any(value is not None for value in given.values()):
+        elif in_order or isinstance(model.prior, Floor):
             start = starts_with(model, values, key, start, num_starts, given)
         fit = fit_em(
             model,
@@ -205,24 +238,40 @@ class GaussianMixture(MixtureEstimator):
             max_steps=check_count("max_iter", self.max_iter),
             atol=self.tol,
             weights=weights,
+            # With labels, though none is known, components keep the order that they begin in.
+            labels=np.full(len(values), -1) if in_order else None,
         )
         # Under a floor EM climbs the likelihood, and the fit should say so.
         return replace(fit, objective="ml") if isinstance(model.prior, Floor) else fit
 
     def _keep(self, model: Mixture, fit: EMFit, count: float) -> None:
         """Set what a fitted estimator has, and say what is wrong with it."""
-        reason = fit.reason
-        for ours, name in _OUR_NAMES.items():
-            reason = reason.replace(ours, name)
+        reason = in_their_words(fit.reason)
         if fit.status in (Status.DEGENERATE, Status.NON_FINITE):
             raise ValueError(f"{reason} Or set a floor under variances, reg_covar, which then decides the answer.")
-        params = cast(GaussianParams, fit.params)
         self.fit_, self.model_ = fit, on_host(model)
-        self.weights_, self.means_, self.covariances_ = params.weights, params.means, covariances_of(params)
         self.status_, self.unbounded_ = fit.status, bool(fit.unbounded)
         self.converged_, self.n_iter_ = fit.status.is_estimate, int(fit.num_steps)
         self.lower_bound_ = float(fit.log_likelihood) / count
+        floor = float(model.prior.least) if isinstance(model.prior, Floor) else 0.0
+        self.on_floor_ = _narrowest(cast(GaussianParams, fit.params)) <= floor * _AT_FLOOR
+        if self.on_floor_.any():
+            reason = f"{reason} {_say_floor(self.on_floor_, floor)}"
         if self.verbose:
             print(reason)
-        if self.unbounded_ or not self.converged_:
-            warnings.warn(reason, ConvergenceWarning, stacklevel=4)
+        if not self.converged_:
+            warnings.warn(reason, ConvergenceWarning, stacklevel=5)
+        elif self.unbounded_ or self.on_floor_.any():
+            warnings.warn(reason, UnboundedLikelihoodWarning, stacklevel=5)
+
+
+def _narrowest(params: GaussianParams) -> Float[np.ndarray, " K"]:
+    """The smallest principal variance of each component."""
+    return np.linalg.eigvalsh(np.asarray(jax.tree.map(jnp.asarray, params).covariances)).min(axis=-1)
+
+
+def _say_floor(on_floor: Bool[np.ndarray, " K"], floor: float) -> str:
+    """Which components lie on the floor, counted from 1."""
+    where = [str(k + 1) for k in np.flatnonzero(on_floor)]
+    lies = f"Components {listed(where)} lie" if len(where) > 1 else f"Component {where[0]} lies"
+    return f"{lies} on the floor: reg_covar={floor:g} decides the answer, and another floor gives another one."

@@ -17,7 +17,7 @@ from mixtures.priors.floor import Floor
 from mixtures.sklearn.covariance_types import dense_from_precisions
 from mixtures.starts import STARTS, starting_params
 
-_ALIASES = {"k-means++": "kmeans++", "random_from_data": "rows", "random": "partitions"}
+_ALIASES = {"kmeans": "kmeans++", "k-means++": "kmeans++", "random_from_data": "rows", "random": "partitions"}
 
 
 def start_name(init_params: str) -> str:

@@ -134,6 +134,16 @@ def test_too_few_draws_are_not_converged(single):
     assert short.status is Status.NOT_CONVERGED
 
 
+def test_datatree_calls_features_as_the_table_does(single, nuts):
+    _, x = single
+    tree = nuts.to_datatree({"name": ["a"] * len(x), "width": np.ravel(x)})
+    assert tree["posterior"]["covariances"].coords["feature"].values.tolist() == ["width"]
+    assert tree["posterior"]["covariances"].coords["feature_2"].values.tolist() == ["width"]
+    assert tree["observed_data"].coords["feature"].values.tolist() == ["width"]
+    assert tree["posterior"].coords["component"].values.tolist() == [1]
+    assert nuts.to_datatree(x)["posterior"].coords["feature"].values.tolist() == [0]
+
+
 def test_datatree_round_trip(single, nuts, tmp_path):
     _, x = single
     tree = nuts.to_datatree(x)

@@ -32,7 +32,9 @@ def test_a_saved_comparison_says_what_the_comparison_said(folder):
         tuple(found.verdict.codes),
     )
     assert found.verdict.level in saved._repr_html_()
+    assert repr(saved) == f"SavedComparison({str(folder)!r}: {found.verdict.level})"
     draws = saved.posterior()["posterior"]["means"]
+    assert draws.coords["feature"].values.tolist() == list(found.data.columns)
     np.testing.assert_array_equal(np.asarray(draws), np.asarray(found.nuts.params.means))
 
 

@@ -7,7 +7,7 @@ import sys
 import jax
 import numpy as np
 import pytest
-from scipy.special import logsumexp
+from scipy.special import logsumexp, multigammaln
 from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 
@@ -54,10 +54,29 @@ def test_predictions_are_averaged_over_draws(apart, fitted):
         np.testing.assert_allclose(copy.predict_proba(apart).T, np.exp(average - logsumexp(average, axis=0)), atol=1e-8)
 
 
+def test_the_evidence_bounds_itself_from_below(apart):
+    """Of one normal component with a conjugate prior the evidence is known (Murphy 2007, equation 266)."""
+    prior = {"mean_prior": [0.0, 0.0], "mean_precision_prior": 1.0, "degrees_of_freedom_prior": 4.0}
+    found = make(n_components=1, covariance_prior=np.eye(2), **prior).fit(apart)
+    count, mean = len(apart), apart.mean(axis=0)
+    scatter = (apart - mean).T @ (apart - mean) + count / (count + 1) * np.outer(mean, mean)
+    evidence = (
+        multigammaln((4 + count) / 2, 2)
+        - multigammaln(2, 2)
+        - (4 + count) / 2 * np.linalg.slogdet(np.eye(2) + scatter)[1]
+        - np.log(count + 1)
+        - count * np.log(np.pi)
+    )
+    assert evidence - 0.5 < found.lower_bound_ < evidence + 4 * float(found.posterior_.info.elbo_mcse)
+    assert found.n_iter_ == 1000
+
+
 def test_nuts_is_double_in_its_threads(apart):
     with jax.enable_x64(False):
         found = make(engine="nuts", n_init=2, max_iter=300, n_draws=2000, n_components=1).fit(apart)
     assert found.converged_
+    assert found.n_iter_ == 300
+    assert np.isnan(found.lower_bound_)
     assert found.posterior_.log_joint.dtype == np.float64
     np.testing.assert_allclose(found.means_[0], apart.mean(axis=0), atol=0.5)
 
@@ -74,7 +93,8 @@ def test_no_estimates_of_what_did_not_converge(apart):
     [
         ({"engine": "em"}, "engine"),
         ({"prior": "mine"}, "prior"),
-        ({"degrees_of_freedom_prior": 0.5}, "dof"),
+        ({"degrees_of_freedom_prior": 0.5}, "degrees_of_freedom_prior"),
+        ({"weight_concentration_prior_type": "dirichlet_process"}, "weight_concentration_prior_type"),
         ({"covariance_prior": 1.0}, "covariance_prior"),
         ({"covariance_type": "VEV", "covariance_prior": 1.0}, "covariance_prior"),
     ],

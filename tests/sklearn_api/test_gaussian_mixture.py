@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 import mixtures as mx
 from mixtures.families.covariances import COVARIANCE_MODELS
-from mixtures.sklearn import GaussianMixture
+from mixtures.sklearn import GaussianMixture, UnboundedLikelihoodWarning
 
 SHARED = ("full", "tied", "diag", "spherical")
 
@@ -77,18 +77,35 @@ def test_weights_count_rows(apart):
 
 def test_an_unbounded_likelihood_is_said_to_be(series):
     x = series[:, None]
-    with pytest.warns(
-        ConvergenceWarning, match="unbounded.*13 identical rows with value 44.4457, the first of them row"
-    ):
-        found = make(n_init=16).fit(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)  # it did converge
+        with pytest.warns(
+            UnboundedLikelihoodWarning, match="unbounded.*13 identical rows with value 44.4457, the first of them row"
+        ):
+            found = make(n_init=16).fit(x)
     assert found.unbounded_
     assert found.status_ is mx.Status.INTERIOR
     with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)
-        floored = make(n_init=16, reg_covar=0.01).fit(x)
+        warnings.simplefilter("error")
         make(n_init=16, prior="default").fit(x)
-    assert floored.covariances_.min() == pytest.approx(0.01)
-    assert not floored.unbounded_
+    assert not found.on_floor_.any()
+
+
+@pytest.mark.parametrize("floor", [1e-6, 0.01])
+def test_a_floor_that_decides_the_answer_is_named(series, floor):
+    with pytest.warns(
+        UnboundedLikelihoodWarning, match=f"Component 3 lies on the floor: reg_covar={floor:g} decides the answer"
+    ):
+        found = make(n_init=16, reg_covar=floor).fit(series[:, None])
+    assert found.covariances_[2, 0, 0] == pytest.approx(floor)  # of 13 identical rows the more likely, the narrower
+    assert found.on_floor_.tolist() == [False, False, True]
+    assert not found.unbounded_
+
+
+def test_a_floor_that_nothing_touches_is_not_mentioned(apart):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not make(reg_covar=1e-6).fit(apart).on_floor_.any()
 
 
 def test_no_maximum_is_an_error():
@@ -169,6 +186,37 @@ def test_starts_may_be_given(apart, fitted):
     assert again.lower_bound_ == pytest.approx(fitted.lower_bound_, abs=1e-9)
 
 
+@pytest.mark.parametrize("order", [[2, 0, 1], [1, 2, 0]])
+def test_components_keep_the_order_that_they_are_given(apart, order):
+    centres = np.array([[0.0, 0.0], [12.0, 3.0], [-2.0, 15.0]])[order]
+    found = make(means_init=centres, warm_start=True).fit(apart)
+    np.testing.assert_allclose(found.means_, centres, atol=1)
+    np.testing.assert_array_equal(found.predict(centres), [0, 1, 2])
+    np.testing.assert_allclose(found.fit(apart).means_, centres, atol=1)
+    by_weights = make(n_init=1, weights_init=[0.2, 0.3, 0.5], means_init=centres).fit(apart)
+    np.testing.assert_allclose(by_weights.means_, found.means_, atol=1e-4)
+
+
+def test_estimates_cannot_be_set_beside_the_fit(fitted):
+    for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):
+        with pytest.raises(AttributeError, match=f"{name} cannot be set"):
+            setattr(fitted, name, getattr(fitted, name))
+    assert not hasattr(make(), "means_")
+
+
+def test_scikit_learns_settings_are_taken(apart, fitted):
+    for name in ("kmeans", "k-means++", "random", "random_from_data"):
+        found = make(init_params=name, verbose_interval=5).fit(apart)
+        assert found.lower_bound_ == pytest.approx(fitted.lower_bound_, abs=1e-8)
+
+
+def test_messages_name_their_arguments(apart):
+    with pytest.raises(ValueError, match=r"^n_components must be at most .* distinct rows, 2; got 3"):
+        make(covariance_type="diag").fit(apart[:2])
+    with pytest.raises(ValueError, match=r"^X must vary in every column; columns 2"):
+        make().fit(np.c_[apart, np.ones(len(apart))])
+
+
 def test_sample(fitted):
     x, y = fitted.sample(3000)
     assert x.shape == (3000, 2)
@@ -181,7 +229,7 @@ def test_sample(fitted):
     [
         {"covariance_type": "round"},
         {"n_components": 0},
-        {"init_params": "kmeans"},
+        {"init_params": "medoids"},
         {"prior": "mine"},
         {"reg_covar": -1.0},
         {"reg_covar": 1e-3, "prior": "default"},
@@ -194,5 +242,5 @@ def test_sample(fitted):
 )
 def test_wrong_arguments(apart, settings):
     name = next(iter(settings))
-    with pytest.raises(ValueError, match={"tol": "atol", "reg_covar": "reg_covar|floor"}.get(name, name)):
+    with pytest.raises(ValueError, match={"reg_covar": "reg_covar|floor"}.get(name, f"^{name}")):
         make(**settings).fit(apart)
