@@ -258,3 +258,16 @@ def test_diagonal_variances_that_look_like_one_matrix():
 
     params = (np.full(2, 0.5), np.array([[2.0, 55.0], [4.4, 80.0]]), np.array([[1.0, 0.5], [0.5, 2.0]]))
     assert mx.audit(x, e_step=e_step, m_step=m_step, params=params).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"log_weights": [-0.7, -0.7], "means": [0.0, 9.0], "variances": [1.0, 1.0]}, "not their logarithms"),
+        ({"weights": [0.5, 0.5], "means": [0.0, 9.0], "tau": [1.0, 1.0]}, "inverses of precisions"),
+        (([0.0, 9.0], [2.0, 3.0], [0.5, 0.5]), "only part 3 sums to one"),
+    ],
+)
+def test_what_could_be_taken_for_something_else_is_refused(clean, params, words):
+    with pytest.raises(ValueError, match=words):
+        mx.audit(clean, params=params)
