@@ -96,6 +96,7 @@ def find_parts(params: Any) -> Parts:
             raise ValueError(
                 f"params must hold weights, means and variances (or covariances), in order; got {len(params)} parts."
             )
+        _refuse_other_order(params)
         return Parts((0, 1, 2), None)
     names = list(params) if isinstance(params, Mapping) else [n for n in dir(params) if not n.startswith("_")]
     by_name = {str(name).strip("_ ").lower().replace("-", "_").replace(" ", "_"): name for name in reversed(names)}
@@ -107,6 +108,7 @@ def find_parts(params: Any) -> Parts:
     found = first(_WEIGHTS), first(_MEANS), first(_VARIANCES + _SDS + _EITHER)
     for what, name in zip(("weights", "means", "variances"), found, strict=True):
         if name is None:
+            _refuse_other_scale(by_name)
             shown = ", ".join(map(str, names)) if isinstance(params, Mapping) else f"a {type(params).__name__}"
             raise ValueError(
                 f"params must hold weights, means and variances, but no {what} were recognised in {shown}."
@@ -117,12 +119,32 @@ def find_parts(params: Any) -> Parts:
     return Parts(keys if not isinstance(params, tuple) else tuple(map(params._fields.index, keys)), scale)  # type: ignore
 
 
+def _refuse_other_scale(names: Mapping[str, Any]) -> None:
+    """Refuse logarithms and precisions, which are not what they could be taken for."""
+    for name in names:
+        if name.startswith("log_"):
+            raise ValueError(f"params hold {name}; give the numbers themselves, as exp({name}), not their logarithms.")
+        if name.startswith("precision") or name in ("tau", "taus", "lambda", "lambdas"):
+            raise ValueError(f"params hold {name}; give variances or covariances, which are inverses of precisions.")
+
+
 def _is_numeric(params: Any, name: Any, mapping: bool) -> bool:
     try:
         value = np.asarray(params[name] if mapping else getattr(params, name))
         return np.issubdtype(value.dtype, np.number)
     except (TypeError, ValueError, AttributeError):
         return False
+
+
+def _refuse_other_order(params: Any) -> None:
+    """Refuse a sequence of which the first part is no weights while another, alone, is."""
+    arrays = [np.asarray(part) for part in params[:3]]
+    alike = [a.ndim == 1 and np.issubdtype(a.dtype, np.number) and (a >= 0).all() for a in arrays]
+    ones = [i for i, a in enumerate(arrays) if alike[i] and abs(a.sum() - 1) < 1e-6]
+    if ones in ([1], [2]):
+        raise ValueError(
+            f"params must hold weights, means and variances in this order, but only part {ones[0] + 1} sums to one."
+        )
 
 
 def replaced(params: Any, parts: Parts, values: tuple[np.ndarray, ...]) -> Any:

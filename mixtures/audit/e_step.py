@@ -12,11 +12,12 @@ from mixtures.audit.findings import Finding
 from mixtures.audit.layouts import Raw
 from mixtures.audit.program import Program
 from mixtures.audit.reference import log_parts, power
+from mixtures.audit.trajectory import Visit
 
 Array = np.ndarray
 _TOLERANCE = 2e-3  # of a responsibility: rounding in single precision stays below it, no fault does
-_WIDTHS = (0.1, 0.03, 0.01)  # of components, as fractions of the data's sd
 _LOST = 0.1  # of a responsibility
+_VANISHED = 0.1  # of a sum that should be one: a factor leaves more, an epsilon where densities vanish less
 
 
 class EStep(NamedTuple):
@@ -33,16 +34,22 @@ class EStep(NamedTuple):
         return np.exp(joint - logsumexp(joint, axis=1 if self.by_row else 0, keepdims=True))
 
 
-def identify(program: Program, rng: np.random.Generator) -> EStep | None:
+def identify(program: Program, path: list[Visit], rng: np.random.Generator) -> EStep | None:
     """The simplest hypothesis that reproduces their responsibilities; None if none does."""
-    tests = {a: [probes.wide(program.layout, program.rows, a, rng) for _ in range(2)] for a in (1.0, 0.5, 2.0)}
-    theirs = {a: [program.posterior(raw) for raw in raws] for a, raws in tests.items()}
+    tests = {a: _tried(program, path, a, rng) for a in (1.0, 0.5, 2.0, 4.0)}
     for by_row, weighted, exponent in product((True, False), (True, False), tests):
         step = EStep(exponent, weighted, by_row)
-        pairs = zip(tests[exponent], theirs[exponent], strict=True)
-        if all(_agree(step.expected(program.rows, raw), found, by_row) for raw, found in pairs):
+        if all(_agree(step.expected(program.rows, raw), found, by_row) for raw, found in tests[exponent]):
             return step
     return None
+
+
+def _tried(program: Program, path: list[Visit], exponent: float, rng: np.random.Generator) -> list[tuple[Raw, Array]]:
+    """Two sets of parameters with their responsibilities: ours, or where their E-step fails, theirs."""
+    ours = [probes.wide(program.layout, program.rows, exponent, rng) for _ in range(2)]
+    answers = [program.posterior(raw) for raw in ours]
+    tried = [(raw, found) for raw, found in zip(ours, answers, strict=True) if found is not None]
+    return tried or [(one.raw, one.resp) for one in path[:2] if one.resp is not None]
 
 
 def _agree(expected: Array, found: Array, by_row: bool) -> bool:
@@ -56,10 +63,14 @@ def _agree(expected: Array, found: Array, by_row: bool) -> bool:
         return bool(np.nanmax(np.abs(np.where(usable, found / total - expected, 0))) < _TOLERANCE)
 
 
-def e_step_findings(program: Program, step: EStep | None, expected_exponent: float, rng) -> list[Finding]:
+def e_step_findings(
+    program: Program, step: EStep | None, path: list[Visit], expected_exponent: float, rng
+) -> list[Finding]:
     """What is wrong with an E-step of which this is known."""
-    raw = probes.wide(program.layout, program.rows, 1.0, rng)
-    theirs = program.posterior(raw)
+    tried = _tried(program, path, expected_exponent, rng)
+    if not tried:
+        return []
+    raw, theirs = tried[0]
     sums, column_sums = theirs.sum(axis=1), theirs.sum(axis=0)
     if step is None:
         return _unrecognised(program, raw, theirs, expected_exponent)
@@ -89,7 +100,19 @@ def e_step_findings(program: Program, step: EStep | None, expected_exponent: flo
         )
     if step.exponent != expected_exponent:
         found.append(_scale(step.exponent, expected_exponent))
-    return found + _underflow(program, step)
+    if step.by_row and np.nanmax(np.abs(sums - 1), initial=0) > _TOLERANCE:
+        found.append(_not_normalised(sums))
+    return found + _underflow(program, step, path)
+
+
+def _not_normalised(sums: Array) -> Finding:
+    return Finding(
+        "responsibilities-not-normalised",
+        "The responsibilities of a row do not sum to one.",
+        f"They are in the right proportions, but rows sum to between {np.nanmin(sums):.4g} and {np.nanmax(sums):.4g}.",
+        "A factor, or an epsilon in the denominator that is not small beside the densities.",
+        "Divide by the sum over components and by nothing else; in logarithms no epsilon is needed.",
+    )
 
 
 def _scale(exponent: float, expected: float) -> Finding:
@@ -131,19 +154,19 @@ def _unrecognised(program: Program, raw: Raw, theirs: Array, exponent: float) ->
     ]
 
 
-def _underflow(program: Program, step: EStep) -> list[Finding]:
-    """Whether densities vanish at the start given, or where components are narrow."""
-    places = [("the start given", program.layout.read())] + [
-        (
-            f"components whose sd is {width:g} of the data's",
-            probes.narrow(program.layout, program.rows, step.exponent, width, not step.by_row),
-        )
-        for width in _WIDTHS
-    ]
-    for where, raw in places:
-        theirs, right = program.posterior(raw), step.expected(program.rows, raw)
+def _underflow(program: Program, step: EStep, path: list[Visit]) -> list[Finding]:
+    """Whether densities vanish on the program's own way, or where rows are a dozen sds from their component."""
+    narrow = probes.narrow(program.layout, program.rows, step.exponent, not step.by_row)
+    places = [(f"step {number}" if number else "the start given", one.raw, one.resp) for number, one in enumerate(path)]
+    places.append((f"components {probes.FAR} of whose sds reach every row", narrow, program.posterior(narrow)))
+    axis = 1 if step.by_row else 0
+    for where, raw, theirs in places:
+        if theirs is None:
+            continue
+        right, total = step.expected(program.rows, raw), theirs.sum(axis=axis, keepdims=True)
         with np.errstate(invalid="ignore"):
-            lost = ~(np.abs(theirs - right) < _LOST) & np.isfinite(right)
+            scaled = np.where(total > _VANISHED, theirs / np.where(total > 0, total, 1), theirs)
+            lost = ~(np.abs(scaled - right) < _LOST) & np.isfinite(right)
         if lost.any():
             row, k = np.argwhere(lost)[0]
             return [

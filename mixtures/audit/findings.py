@@ -31,7 +31,8 @@ class Finding:
     """One thing that is wrong, or that must be known.
 
     `code` is its name for programs, one of `CODES`; the others are sentences: `message` what is the matter, `evidence`
-    the numbers that show it, `cause` what is likely behind it, `fix` what to do.
+    the numbers that show it, `cause` what is likely behind it, `fix` what to do. `fault` is False for what is a fact of
+    the data or a choice of the program, and not wrong with it.
     """
 
     code: str
@@ -39,6 +40,7 @@ class Finding:
     evidence: str
     cause: str
     fix: str
+    fault: bool = True
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}\n  Evidence: {self.evidence}\n  Cause: {self.cause}\n  Fix: {self.fix}"
@@ -60,10 +62,16 @@ class Audit(Shown):
         return tuple(dict.fromkeys(finding.code for finding in self.findings))
 
     @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings that are faults of the program or solution."""
+        return tuple(finding for finding in self.findings if finding.fault)
+
+    @property
     def summary(self) -> str:
         """How much was found, in a sentence."""
         count = len(self.findings)
-        return f"{count or 'No'} finding{'' if count == 1 else 's'} in {self.subject}."
+        no_fault = ", but no fault" if count and not self.faults else ""
+        return f"{count or 'No'} finding{'' if count == 1 else 's'} in {self.subject}{no_fault}."
 
     def __str__(self) -> str:
         return "\n\n".join([self.summary, *map(str, self.findings)])

@@ -19,6 +19,11 @@ class Raw:
     means: Float[Array, "K D"]
     spread: Float[Array, "K D D"]
 
+    @property
+    def finite(self) -> bool:
+        """Whether every number is finite."""
+        return all(bool(np.isfinite(part).all()) for part in (self.weights, self.means, self.spread))
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -32,8 +37,8 @@ class Layout:
     error: float
 
     @staticmethod
-    def of(params: Any, num_features: int) -> "Layout":
-        """Recognise a layout.
+    def of(params: Any, num_features: int, covariance: str | None = None) -> "Layout":
+        """Recognise a layout; `covariance` decides where K = D and an array could be diagonals or one matrix.
 
         Raises
         ------
@@ -50,7 +55,10 @@ class Layout:
                 f"means must have shape ({count}, {num_features}) for {count} weights and {num_features} "
                 f"feature{'s' * (num_features > 1)}, got {shapes[1]}."
             )
-        covariance = _covariance(_numbers(get(params, parts.keys[2])), count, num_features)
+        found = _covariance(_numbers(get(params, parts.keys[2])), count, num_features)
+        if {found, covariance} == {"tied", "diagonal"} and len(shapes[2]) == 2:
+            found = str(covariance)
+        covariance = found
         return Layout(params, parts, count, num_features, covariance, precision([get(params, k) for k in parts.keys]))
 
     def read(self) -> Raw:
@@ -67,7 +75,7 @@ class Layout:
 
     def with_numbers(self, raw: Raw) -> "Layout":
         """The layout of other parameters, rounded as their precision has it."""
-        return Layout.of(self.pack(raw), self.num_features)
+        return Layout.of(self.pack(raw), self.num_features, self.covariance)
 
     def _transposed(self, shape: tuple[int, ...]) -> bool:
         square = self.num_components == self.num_features

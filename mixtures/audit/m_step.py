@@ -85,7 +85,7 @@ def _same(theirs: Array, expected: Array, tolerance: float, rows: Array, ridge: 
 def m_step_findings(program: Program, step: MStep, expected_exponent: float) -> list[Finding]:
     """What is wrong with an M-step of which this is known."""
     raw, best, found = step.theirs.read(), step.best, []
-    if not np.isfinite(np.concatenate([raw.weights, raw.means.ravel(), raw.spread.ravel()])).all():
+    if not raw.finite:
         return [_not_finite(raw)]
     tolerance = 1e-5 if step.theirs.error < 1e-10 else 3e-3
     total = raw.weights.sum()

@@ -7,6 +7,7 @@ from mixtures.audit.layouts import Layout, Raw
 from mixtures.audit.reference import power
 
 Array = np.ndarray
+FAR = 12  # sds: exp(-12²/2) is a normal number in single precision, and below every epsilon in use
 
 
 def wide(layout: Layout, rows: Float[Array, "N D"], exponent: float, rng: np.random.Generator) -> Raw:
@@ -27,14 +28,19 @@ def wide(layout: Layout, rows: Float[Array, "N D"], exponent: float, rng: np.ran
     return _packed(layout, weights / weights.sum(), means, power(matrices, 1 / exponent))
 
 
-def narrow(layout: Layout, rows: Float[Array, "N D"], exponent: float, width: float, beyond: bool) -> Raw:
-    """Components whose sd is `width` of the data's, spaced over their range; the last one outside it if `beyond`."""
-    count = layout.num_components
+def narrow(layout: Layout, rows: Float[Array, "N D"], exponent: float, beyond: bool) -> Raw:
+    """Components over the range of the data, so narrow that the farthest row is `FAR` sds from the nearest of them.
+
+    A fit of clean clusters, or of data with an outlying row, comes as far, and densities in linear space still exist
+    there in single precision. The last component is outside the data if `beyond`.
+    """
+    count, sd = layout.num_components, rows.std(axis=0)
     low, high = rows.min(axis=0), rows.max(axis=0)
     means = low + (high - low) * ((np.arange(count) + 0.5) / count)[:, None]
+    width = np.sqrt((((rows[:, None] - means) / sd) ** 2).sum(axis=2).min(axis=1).max()) / FAR
     if beyond:
         means[-1] = high + 0.5 * (high - low)
-    matrices = np.repeat(np.diag(width**2 * rows.var(axis=0))[None], count, axis=0)
+    matrices = np.repeat(np.diag((width * sd) ** 2)[None], count, axis=0)
     return _packed(layout, np.full(count, 1 / count), means, power(matrices, 1 / exponent))
 
 

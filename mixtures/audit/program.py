@@ -2,8 +2,9 @@
 
 import copy
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,23 @@ from jaxtyping import Float
 from mixtures.audit.layouts import Layout, Raw, ResponsibilityLayout
 
 Array = np.ndarray
+
+
+@contextmanager
+def exits_are_failures() -> Iterator[None]:
+    """Where somebody's code ends Python it fails; a signal, whose code is 128 and more, still ends this program.
+
+    Raises
+    ------
+    RuntimeError
+        If it calls ``sys.exit``; the message says with what.
+    """
+    try:
+        yield
+    except SystemExit as error:
+        if isinstance(error.code, int) and error.code >= 128:
+            raise
+        raise RuntimeError(f"it calls sys.exit({error.code!r})") from error
 
 
 def call(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -25,7 +43,8 @@ def call(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
-            return function(*copy.deepcopy(arguments))
+            with exits_are_failures():
+                return function(*copy.deepcopy(arguments))
         except Exception as error:
             raise ValueError(f"{name} failed with {type(error).__name__}: {error}") from error
 
@@ -59,15 +78,22 @@ class Program:
                 "e_step must give the same responsibilities for the same arguments, but two calls differ; fix its seed."
             )
         program = Program(data, rows, e_step, m_step, layout, resp)
-        program.update(np.full(resp.shape, 1 / layout.num_components))
+        updated = program.update(resp.read(found))
+        if updated.read().finite:
+            try:
+                call("e_step", e_step, data, updated.params)
+            except ValueError as error:
+                raise ValueError(f"m_step must return what e_step takes, but on it {error}") from error
+        if updated.covariance != layout.covariance:
+            program = replace(program, layout=Layout.of(params, rows.shape[1], updated.covariance))
         return program
 
-    def posterior(self, raw: Raw) -> Float[Array, "N K"]:
-        """Their responsibilities at other parameters; NaN where their E-step fails there."""
+    def posterior(self, raw: Raw) -> Float[Array, "N K"] | None:
+        """Their responsibilities at other parameters; None where their E-step fails there, as it may."""
         try:
             return self.responsibilities.read(call("e_step", self.e_step, self.data, self.layout.pack(raw)))
         except ValueError:
-            return np.full(self.responsibilities.shape, np.nan)
+            return None
 
     def update(self, resp: Float[Array, "N K"]) -> Layout:
         """Their parameters from given responsibilities.

@@ -127,11 +127,3 @@ def gradient(rows: Float[Array, "N D"], resp: Float[Array, "N K"], solution: Sol
     with np.errstate(divide="ignore"):
         by_weights = counts / weights - len(rows)
     return Solution(by_weights, np.einsum("kij,kj->ki", precisions, pull), 0.5 * precisions @ excess @ precisions)
-
-
-def num_parameters(num_components: int, num_features: int, covariance: str) -> int:
-    """Free parameters of a mixture."""
-    each = {"full": num_features * (num_features + 1) // 2, "diagonal": num_features, "spherical": 1}
-    tied = covariance.startswith("tied")
-    kind = covariance.removeprefix("tied").removeprefix("_") or "full"
-    return num_components - 1 + num_components * num_features + each[kind] * (1 if tied else num_components)

@@ -13,8 +13,9 @@ from mixtures.audit.findings import Audit, Finding, in_order
 from mixtures.audit.layouts import Layout
 from mixtures.audit.m_step import m_step_findings, probe
 from mixtures.audit.program import Program, call
+from mixtures.audit.readings import read_solution, unwrap
 from mixtures.audit.reference import Solution, power
-from mixtures.audit.solution import misread, solution_findings, wrong_axis
+from mixtures.audit.solution import solution_findings, wrong_axis
 from mixtures.audit.trajectory import run, trajectory_findings
 from mixtures.data import as_data
 
@@ -59,7 +60,7 @@ def audit(
     ValueError
         If arguments do not go together, a callable fails, or a shape is not understood.
     """
-    rows = as_data(data).values
+    rows, params = as_data(data).values, unwrap(params)
     key = jax.random.key(0) if key is None else key
     check_key(key)
     steps = e_step is not None and m_step is not None and params is not None and fit is None
@@ -72,55 +73,77 @@ def audit(
     if whole:
         count = check_count("num_components", num_components)
         params = call("fit", fit, data, count)  # type: ignore
-        params = getattr(params, "params", params)
-    layout = Layout.of(params, rows.shape[1])
-    if whole and layout.num_components != num_components:
-        raise ValueError(f"fit must return {num_components} components, as asked, got {layout.num_components}.")
-    return Audit(_deduplicated(_alone(layout, rows, key, whole)), "the fit" if whole else "the solution")
+        params = unwrap(params)
+    count = Layout.of(params, rows.shape[1]).num_components
+    if whole and count != num_components:
+        raise ValueError(f"fit must return {num_components} components, as asked, got {count}.")
+    return Audit(_deduplicated(_alone(params, rows, key, whole)), "the fit" if whole else "the solution")
 
 
 def _steps(program: Program, key) -> list[Finding]:
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
-    e, m = identify(program, rng), probe(program, rng)
+    visits, failure = run(program)
+    e, m = identify(program, visits, rng), probe(program, rng)
     scale = program.layout.parts.scale
     returned = m.spread.exponent if m.spread else 1.0
     as_sd = scale == "sd" or (scale is None and e is not None and e.exponent == 2.0 and returned == 0.5)
     variance = 2.0 if as_sd else 1.0
-    found = e_step_findings(program, e, variance, rng) + m_step_findings(program, m, 1 / variance)
-    path, failure = run(program, variance)
+    found = e_step_findings(program, e, visits, variance, rng) + m_step_findings(program, m, 1 / variance)
     if failure is not None and not found:
         raise failure
+    path = [Solution(raw.weights, raw.means, power(raw.spread, variance)) for raw, _ in visits]
     if not path[-1].finite:
         return found
     found += trajectory_findings(program.rows, path)
     return found + solution_findings(program.rows, path[-1], m.covariance, key)
 
 
-def _alone(layout: Layout, rows: np.ndarray, key, whole: bool) -> list[Finding]:
-    raw = layout.read()
-    as_sd = layout.parts.scale == "sd"
-    solution = Solution(raw.weights, raw.means, power(raw.spread, 2.0 if as_sd else 1.0))
-    if not solution.finite and not whole:
-        raise ValueError("params must be finite, and standard deviations and variances positive.")
+def _alone(params: Any, rows: np.ndarray, key, whole: bool) -> list[Finding]:
+    reading = read_solution(params, rows)
+    solution, scale = reading.solution, Layout.of(params, rows.shape[1]).parts.scale
+    if not whole:
+        _check(solution)
     if not solution.finite:
         words = "The fit returns numbers that are not finite."
         cause = "Densities that underflow to 0 in linear space give 0/0."
-        return [Finding("underflow", words, f"Weights {raw.weights.tolist()}.", cause, "Work with log-densities.")]
-    other, found = 0.5 if as_sd else 2.0, []
-    if misread(rows, solution.normalised(), layout.covariance, other):
-        words = ("standard deviations", "variances") if other == 2.0 else ("variances", "standard deviations")
+        return [Finding("underflow", words, f"Weights {solution.weights}.", cause, "Work with log-densities.")]
+    _check(solution)
+    found = []
+    if scale is not None and reading.exponent != (2.0 if scale == "sd" else 1.0):
+        names = ("standard deviations", "variances")
+        stands, named = names if scale == "variance" else names[::-1]
         found.append(
             Finding(
                 "variance-scale",
-                f"What should be {words[1]} are {words[0]}.",
-                f"Read as {words[0]} they make the solution a stationary point; read as {words[1]} they do not.",
+                f"What should be {named} are {stands}.",
+                f"Read as {stands} they make the solution a stationary point; read as {named} they do not.",
                 "A square root too many, or one forgotten.",
-                f"Return {words[1]}, or name them {words[0]}.",
+                f"Return {named}, or name them {stands}.",
             )
         )
-        solution = solution._replace(covariances=power(solution.covariances, other))
     found += wrong_axis(rows, solution.weights)
-    return found + solution_findings(rows, solution, layout.covariance, key)
+    return found + solution_findings(rows, solution, reading.covariance, key)
+
+
+def _check(solution: Solution) -> None:
+    """Refuse what is no mixture.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, a weight is negative, or a covariance matrix is not positive definite.
+    """
+    if not solution.finite:
+        raise ValueError("params must be finite, and standard deviations and variances positive.")
+    if (solution.weights < 0).any() or solution.weights.sum() == 0:
+        raise ValueError(f"weights must not be negative and must not all be 0, got {solution.weights.tolist()}.")
+    lowest = np.linalg.eigvalsh(solution.covariances).min(axis=1)
+    if (lowest <= 0).any():
+        k = int(np.argmin(lowest))
+        raise ValueError(
+            f"variances must be positive, and covariance matrices positive definite, but the smallest eigenvalue of "
+            f"component {k + 1} is {lowest[k]:.3g}."
+        )
 
 
 def _deduplicated(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -1,5 +1,6 @@
 """A solution: does it sum to one, is it a maximum, is there a better one, and is there any at all."""
 
+from itertools import combinations
 from typing import cast
 
 import equinox as eqx
@@ -10,8 +11,8 @@ import numpy as np
 from mixtures._status import Status
 from mixtures.audit.findings import Finding
 from mixtures.audit.m_step import say_weights_sum
-from mixtures.audit.reference import Solution, log_likelihood, maximiser, num_parameters, power, responsibilities
-from mixtures.audit.trajectory import identical
+from mixtures.audit.readings import CLOSED_FORM, FAST, SHORT, step_gain
+from mixtures.audit.reference import Solution, log_likelihood
 from mixtures.data import as_data
 from mixtures.em.fit import fit_em
 from mixtures.em.spurious import spurious
@@ -19,15 +20,8 @@ from mixtures.families import Gaussian
 from mixtures.model import Mixture
 
 _BETTER = 1.0  # nats between modes that matter: a likelihood ratio of e
-_SHORT, _FAST = 0.5, 2e-3  # nats still to gain, and nats per row in the next step: twice the loosest usual tolerance
 _TIED = 0.1  # of all rows, or of all starts
 _NUM_STARTS = 32
-
-
-def step_gain(rows: np.ndarray, solution: Solution, covariance: str) -> float:
-    """What one right EM step gains, in nats."""
-    after = maximiser(rows, responsibilities(rows, solution), covariance)
-    return log_likelihood(rows, after) - log_likelihood(rows, solution)
 
 
 def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key) -> list[Finding]:
@@ -35,7 +29,7 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
     found, total = [], float(solution.weights.sum())
     if abs(total - 1) > 2e-3:
         found.append(say_weights_sum(total, len(rows), "in the solution"))
-    found += identical(rows, solution, solution)
+    found += same_components(rows, solution)
     solution = solution.normalised()
     height = log_likelihood(rows, solution)
     if not np.isfinite(height):
@@ -47,10 +41,9 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
     climbed = fit_em(model, rows, key=key_climb, objective="ml", start=start)
     search = fit_em(model, rows, key=key_search, objective="ml", num_starts=_NUM_STARTS)
     top = float(climbed.log_likelihood) if climbed.status.is_estimate else height
-    gap, next_gain = top - height, step_gain(rows, solution, covariance)
-    count, size = solution.means.shape
-    half = num_parameters(count, size, covariance) / 2
-    if gap > half or (max(gap, next_gain) > _SHORT and next_gain > _FAST * len(rows)):
+    gap, half = top - height, model.num_parameters(rows.shape[1]) / 2
+    next_gain = step_gain(rows, solution, covariance) if covariance in CLOSED_FORM else 0.0  # a climb says it all
+    if gap > half or (max(gap, next_gain) > SHORT and next_gain > FAST * len(rows)):
         found.append(
             Finding(
                 "not-stationary",
@@ -110,15 +103,27 @@ def _unbounded(rows: np.ndarray, model: Mixture, search, solution: Solution) -> 
             f"{', '.join(f'{h:.1f}' for h in heights)}, and so on.",
             "A fact of the data and the model, not of the program: free variances and tied rows.",
             "Report the largest interior maximum, or put a prior on the variances (fit_em with objective='map').",
+            fault=False,
         )
     ]
 
 
-def misread(rows: np.ndarray, solution: Solution, covariance: str, exponent: float) -> bool:
-    """Whether a solution is stationary once its spreads are taken to a power, and not before."""
-    other = solution._replace(covariances=power(solution.covariances, exponent))
-    before, after = step_gain(rows, solution, covariance), step_gain(rows, other, covariance)
-    return before > max(_SHORT, _FAST * len(rows)) and after < min(_SHORT, 1e-3 * len(rows))
+def same_components(rows: np.ndarray, solution: Solution) -> list[Finding]:
+    """Components that are identical in a solution, which hence has fewer than it says."""
+    sd, deep = rows.std(axis=0), np.sqrt(np.abs(solution.covariances).max())
+    for i, j in combinations(range(len(solution.weights)), 2):
+        means = np.abs((solution.means[i] - solution.means[j]) / sd).max()
+        if means < 1e-6 and np.abs(solution.covariances[i] - solution.covariances[j]).max() < 1e-6 * deep**2:
+            return [
+                Finding(
+                    "identical-components",
+                    f"Components {i + 1} and {j + 1} are identical.",
+                    f"Both have mean {np.round(solution.means[i], 6).tolist()} and the same variances.",
+                    "They started identical, or wrong steps made them so; equal components stay equal for ever.",
+                    "Draw starting means without replacement from the distinct values, and use several starts.",
+                )
+            ]
+    return []
 
 
 def wrong_axis(rows: np.ndarray, weights: np.ndarray) -> list[Finding]:

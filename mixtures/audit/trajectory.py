@@ -1,40 +1,53 @@
 """Somebody's EM as it runs: the likelihood that it climbs, and components that never part."""
 
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from mixtures.audit.findings import Finding
-from mixtures.audit.layouts import Layout
+from mixtures.audit.layouts import Layout, Raw
 from mixtures.audit.program import Program, call
-from mixtures.audit.reference import Solution, log_likelihood, power
+from mixtures.audit.reference import Solution, log_likelihood
 
 _STEPS = 500
 _DECREASE = 1e-2  # nats; a ridge or rounding moves less
 
 
-def run(program: Program, exponent: float) -> tuple[list[Solution], ValueError | None]:
+class Visit(NamedTuple):
+    """Parameters that the steps came to, and the responsibilities that their E-step gave there, if it did not fail."""
+
+    raw: Raw
+    resp: Float[np.ndarray, "N K"] | None
+
+
+def run(program: Program) -> tuple[list[Visit], ValueError | None]:
     """Iterate both steps from their start, in their own types, until nothing moves or a number is not finite.
 
-    Spreads to the power of `exponent` are variances. The second value is what a step failed with on the way.
+    The second value is what a step failed with on the way.
     """
     params, sd, path = program.layout.params, program.rows.std(axis=0), []
     for _ in range(_STEPS):
-        raw = Layout.of(params, program.rows.shape[1]).read()
-        path.append(Solution(raw.weights, raw.means, power(raw.spread, exponent)))
-        if not path[-1].finite:
-            return path[:-1] or path, None
-        if len(path) > 1 and np.abs((path[-1].means - path[-2].means) / sd).max() < 1e-9:
-            moved = np.abs(path[-1].covariances - path[-2].covariances).max()
-            if moved < 1e-9 * sd.max() ** 2:
-                break
+        raw = Layout.of(params, program.rows.shape[1], program.layout.covariance).read()
+        if not raw.finite:
+            return path or [Visit(raw, None)], None
         try:
-            resp = call("e_step", program.e_step, program.data, params)
-            params = call("m_step", program.m_step, program.data, resp)
+            answer = call("e_step", program.e_step, program.data, params)
+            path.append(Visit(raw, program.responsibilities.read(answer)))
+            if len(path) > 1 and _rests(path[-2].raw, raw, sd):
+                break
+            params = call("m_step", program.m_step, program.data, answer)
             Layout.of(params, program.rows.shape[1])
         except ValueError as error:
+            path = path if path and path[-1].raw is raw else [*path, Visit(raw, None)]
             return path, ValueError(f"{error} (after {len(path) - 1} steps from the start given)")
     return path, None
+
+
+def _rests(before: Raw, after: Raw, sd: np.ndarray) -> bool:
+    moved = np.abs((after.means - before.means) / sd).max()
+    return bool(moved < 1e-9 and np.abs(after.spread - before.spread).max() < 1e-9 * sd.max() ** 2)
 
 
 def trajectory_findings(rows: np.ndarray, path: list[Solution]) -> list[Finding]:

@@ -4,8 +4,10 @@ import difflib
 import importlib.util
 import inspect
 import json
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -70,10 +72,11 @@ def audit(
         data = read_rows(source, columns, drop_missing, components, None)
         x = data.values[:, 0] if data.values.shape[1] == 1 else data.values
         names = {"e_step": e_step, "m_step": m_step, "start": start, "fit": fit}
-        found = _looked_at(program, x, components, names)
+        with redirect_stdout(sys.stderr) if as_json else nullcontext():
+            found = _looked_at(program, x, components, names)
         show_findings(screen, found)
         screen.print_json(found.to_json())
-        raise typer.Exit(FAILED if found.findings else 0)
+        raise typer.Exit(FAILED if found.faults else 0)
 
 
 def show_findings(screen: Screen, found: "Audit") -> None:
@@ -91,7 +94,13 @@ def _looked_at(program: Path, x, components: int, names: dict[str, Any]) -> "Aud
 
     if program.suffix == ".json":
         return _guarded(lambda: audit(x, params=_read_solution(program)))
-    module = _load(program)
+    with _as_python_runs(program) as module:
+        return _module_looked_at(module, x, components, names)
+
+
+def _module_looked_at(module: ModuleType, x, components: int, names: dict[str, Any]) -> "Audit":
+    from mixtures.audit import audit
+
     e_step, m_step = names["e_step"], names["m_step"]
     if hasattr(module, e_step) or hasattr(module, m_step):
         expect, maximise = _function(module, e_step), _function(module, m_step)
@@ -130,16 +139,32 @@ def _read_solution(path: Path) -> dict:
         raise DataError(f"{path} cannot be read as JSON: {one_line(error)}; mend it and try again.") from error
     if not isinstance(value, dict):
         raise DataError(f"{path} must hold an object with weights, means and variances, got a {type(value).__name__}.")
-    return {name: np.asarray(entry, float) for name, entry in value.items()}
+    return {name: np.asarray(entry, float) for name, entry in value.items() if isinstance(entry, list | int | float)}
 
 
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+@contextmanager
+def _as_python_runs(path: Path) -> Iterator[ModuleType]:
+    """The module of a program, which finds its neighbours and itself as long as it is used."""
+    name = path.stem if path.stem not in sys.modules else f"audited_{path.stem}"
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        yield _load(path, name)
+    finally:
+        sys.path.remove(str(path.resolve().parent))
+        sys.modules.pop(name, None)
+
+
+def _load(path: Path, name: str) -> ModuleType:
+    from mixtures.audit.program import exits_are_failures
+
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise DataError(f"{path} is no Python file; give one that ends in .py, or a .json file of a solution.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with exits_are_failures():
+            spec.loader.exec_module(module)
     except Exception as error:
         raise DataError(f"{path} cannot be run: {one_line(error)} ({_place(error)}); mend it and try again.") from error
     return module
@@ -158,6 +183,8 @@ def _start(module: ModuleType, name: str | None, x, components: int) -> Any:
     """The parameters given, or made by a function of as many of the data, K and a generator as it takes."""
     import numpy as np
 
+    from mixtures.audit.program import exits_are_failures
+
     chosen = name or next((one for one in _STARTS if hasattr(module, one)), None)
     if chosen is None or not hasattr(module, chosen):
         _refuse_missing(module, f"start ({', '.join(_STARTS)})" if name is None else name, name or "start")
@@ -166,7 +193,8 @@ def _start(module: ModuleType, name: str | None, x, components: int) -> Any:
         return found
     needed = [p for p in inspect.signature(found).parameters.values() if p.default is p.empty]
     try:
-        return found(*(x, components, np.random.default_rng(0))[: len(needed)])
+        with exits_are_failures():
+            return found(*(x, components, np.random.default_rng(0))[: len(needed)])
     except Exception as error:
         raise DataError(f"{chosen} of {module.__name__} failed: {one_line(error)} ({_place(error)}).") from error
 

@@ -72,6 +72,8 @@ def test_a_solution_from_json(run, rows):
         ("a.py", "def e_stepp(x): pass", ("--e-step", "e_stepp"), "has no function m_step"),
         ("a.py", "def fitt(x, k): pass", (), "did you mean 'fitt'?"),
         ("a.py", RIGHT.replace("def start", "def begin"), (), "has no start"),
+        ("a.py", "import sys; sys.exit(3)", (), "a.py cannot be run: it calls sys.exit(3)"),
+        ("a.py", RIGHT.replace("w, m, v = params", "import sys; sys.exit(3)"), (), "it calls sys.exit(3)"),
         ("a.py", RIGHT.replace("w, m, v = params", "raise KeyError('oh')"), (), "KeyError in a.py"),
     ],
 )
@@ -82,3 +84,19 @@ def test_what_cannot_be_audited(run, rows, name, text, options, words):
     assert (code, output) == (BAD_INPUT, "")
     assert words in errors
     assert errors.count("\n") == 1
+
+
+def test_a_program_finds_its_neighbours_and_its_words_do_not_disturb_the_json(run, rows, tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "neighbour_of_mine.py").write_text(RIGHT)
+    (folder / "mine.py").write_text("from neighbour_of_mine import *\nprint('begins')")
+    code, output, errors = run("audit", str(folder / "mine.py"), rows, "--json")
+    assert (code, json.loads(output)["findings"]) == (0, [])
+    assert "begins" in errors
+
+
+def test_other_words_in_a_solution_are_passed_over(run, rows):
+    value = {"weights": [0.5, 0.5], "means": [2.0, 9.0], "variances": [1.0, 4.0], "made by": "hand"}
+    Path("named.json").write_text(json.dumps(value))
+    assert run("audit", "named.json", rows)[0] == FAILED
