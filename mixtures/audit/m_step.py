@@ -1,126 +1,189 @@
 """The M-step at known responsibilities: does it maximise Q, and if not, what does it compute instead."""
 
+from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from mixtures.audit import probes
+from mixtures.audit import penalties, probes
 from mixtures.audit.findings import Finding
-from mixtures.audit.layouts import Layout, Raw
+from mixtures.audit.layouts import Raw
 from mixtures.audit.program import Program
 from mixtures.audit.reference import Solution, expected_log_likelihood, gradient, maximiser, pooled, power, scatter
 
 Array = np.ndarray
 _MODELS = ("full", "diagonal", "spherical", "tied", "tied_diagonal", "tied_spherical")
-_RIDGE = 1e-3  # of the data's variance: a ridge below it is a convention, not a fault
+_RIDGE = 1e-3  # of the data's variance: a ridge below it is a convention
+_CENTRE, _DIVISOR = "the new means", "n_k"
+_CENTRES = {
+    "the mean of all rows": "they are taken about the mean of all rows, not about their component's",
+    "the means before the update": "they are taken about the means before the update, which are stale",
+    "the means of the call before": "they are taken about the means of an earlier call, which are stale",
+    "zero": "they are taken about zero: the means are not subtracted",
+}
 
 
 class Spread(NamedTuple):
-    """How an M-step computes spreads: scatter about a centre over a count, to a power."""
+    """How an M-step computes spreads: scatter about a centre over a count, to a power, maybe with a ridge.
+
+    The ridge is added to the variances, or `after` the power to what is returned.
+    """
 
     exponent: float
     centre: str
     divisor: str
-
-
-_RIGHT = Spread(1.0, "the new means", "the component's responsibility n_k")
+    ridge: float = 0.0
+    after: bool = False
 
 
 class MStep(NamedTuple):
-    """What an M-step was seen to do on one set of responsibilities."""
+    """What an M-step made of sets of responsibilities (N, K), of which evidence takes the last."""
 
-    resp: Array
-    theirs: Layout
+    seen: tuple[tuple[Array, Raw], ...]
     best: Solution
     covariance: str
     spread: Spread | None
+    tolerance: float
+
+    @property
+    def resp(self) -> Array:
+        """The last responsibilities."""
+        return self.seen[-1][0]
+
+    @property
+    def raw(self) -> Raw:
+        """What it made of them."""
+        return self.seen[-1][1]
 
 
 def probe(program: Program, rng: np.random.Generator) -> MStep:
-    """Hand an M-step responsibilities of our choice, after another call that a stale value could come from."""
-    resp, before = (probes.responsibilities(*program.responsibilities.shape, rng) for _ in range(2))
+    """Hand an M-step responsibilities of our choice, each after another call that a stale value could come from."""
+    first, second, resp = (probes.responsibilities(*program.responsibilities.shape, rng) for _ in range(3))
     earlier = probes.wide(program.layout, program.rows, 1.0, rng)
-    last = program.update(before).read().means
+    seen = [(first, program.update(first).read()), (second, program.update(second).read())]
     program.posterior(earlier)
     theirs = program.update(resp)
-    raw, rows = theirs.read(), program.rows
+    seen.append((resp, theirs.read()))
+    single = theirs.error >= 1e-10
     centres = {
-        _RIGHT.centre: raw.means,
-        "the mean of all rows": np.repeat(rows.mean(axis=0)[None], len(raw.means), axis=0),
+        _CENTRE: seen[-1][1].means,
+        "the mean of all rows": np.repeat(program.rows.mean(axis=0)[None], len(earlier.means), axis=0),
         "the means before the update": earlier.means,
-        "the means of the call before": last,
-        "zero": np.zeros_like(raw.means),
+        "the means of the call before": seen[-2][1].means,
+        "zero": np.zeros_like(earlier.means),
     }
-    counts = resp.sum(axis=0)
-    divisors = {
-        _RIGHT.divisor: (resp, counts),
+    spread, covariance = _recognise(program.rows, *seen[-1], centres, 3e-3 if single else 1e-6)
+    covariance = covariance or program.layout.covariance
+    best = maximiser(program.rows, resp, covariance)
+    return MStep(tuple(seen), best, covariance, spread, 3e-3 if single else 1e-5)
+
+
+def _divisors(resp: Array) -> dict[str, tuple[Array, Array]]:
+    """What a sum of squares may be divided by: row weights of the sum (N, K), and the count of each component."""
+    counts, (num_rows, num_components) = resp.sum(axis=0), resp.shape
+    return {
+        _DIVISOR: (resp, counts),
         "n_k − 1": (resp, counts - 1),
+        "N − 1": (resp, counts - 1 / num_components),  # if they share it
         "n_k − Σ r²/n_k": (resp, counts - (resp**2).sum(axis=0) / counts),
-        "the number of rows": (resp, np.full_like(counts, len(rows))),
-        "the number of rows, without responsibilities": (np.ones_like(resp), np.full_like(counts, len(rows))),
-        "the number of rows − 1, without responsibilities": (np.ones_like(resp), np.full_like(counts, len(rows) - 1)),
+        "the number of rows": (resp, np.full_like(counts, num_rows)),
+        "the number of rows, without responsibilities": (np.ones_like(resp), np.full_like(counts, num_rows)),
+        "the number of rows − 1, without responsibilities": (np.ones_like(resp), np.full_like(counts, num_rows - 1)),
     }
-    tolerance = 1e-6 if theirs.error < 1e-10 else 3e-3
-    for divisor, centre, exponent, covariance in product(divisors, centres, (1.0, 0.5, 2.0), _MODELS):
-        if rows.shape[1] == 1 and covariance not in ("full", "tied"):
-            continue
-        row_weights, count = divisors[divisor]
-        cov = pooled(scatter(rows, row_weights, centres[centre]), count, covariance)
-        if _same(raw.spread, power(cov, exponent), tolerance, rows, ridge=exponent == 1):
-            return MStep(resp, theirs, maximiser(rows, resp, covariance), covariance, Spread(exponent, centre, divisor))
-    covariance = program.layout.covariance
-    return MStep(resp, theirs, maximiser(rows, resp, covariance), covariance, None)
 
 
-def _same(theirs: Array, expected: Array, tolerance: float, rows: Array, ridge: bool) -> bool:
-    size = theirs.shape[-1]
-    excess = theirs - expected
-    added = np.einsum("kii->k", excess).mean() / size
-    if ridge and 0 <= added <= _RIDGE * rows.var(axis=0).min():
-        excess = excess - added * np.eye(size)
-    return bool(np.abs(excess).max() <= tolerance * np.abs(expected).max())
+def _recognise(
+    rows: Array, resp: Array, raw: Raw, centres: dict[str, Array], tolerance: float
+) -> tuple[Spread, str] | tuple[None, None]:
+    """How spreads are computed, and their covariance model; a ridge is believed where nothing explains them without."""
+    convention = _RIDGE * rows.var(axis=0).min()
+    tried = [
+        (Spread(exponent, centre, divisor), model, pooled(scatter(rows, weights, centres[centre]), count, model))
+        for (divisor, (weights, count)), centre, exponent, model in product(
+            _divisors(resp).items(), centres, (1.0, 0.5, 2.0), _MODELS if rows.shape[1] > 1 else ("full", "tied")
+        )
+    ]
+    for spread, model, cov in tried:
+        if _agree(raw.spread, power(cov, spread.exponent), tolerance):
+            return spread, model
+    for spread, model, cov in tried:
+        for after, theirs, expected in (
+            (False, power(raw.spread, 1 / spread.exponent), cov),
+            (True, raw.spread, power(cov, spread.exponent)),
+        ):
+            added = np.einsum("kii->k", theirs - expected).mean() / cov.shape[-1]
+            telling = np.ptp(np.einsum("kii->ki", expected)) > 1e-2 * np.abs(expected).max() or added <= convention
+            if added > 0 and telling and _agree(theirs - added * np.eye(cov.shape[-1]), expected, tolerance):
+                return spread._replace(ridge=added, after=after), model
+    return None, None
+
+
+def _agree(theirs: Array, expected: Array, tolerance: float) -> bool:
+    return bool(np.abs(theirs - expected).max() <= tolerance * np.abs(expected).max())
 
 
 def m_step_findings(program: Program, step: MStep, expected_exponent: float) -> list[Finding]:
     """What is wrong with an M-step of which this is known."""
-    raw, best, found = step.theirs.read(), step.best, []
-    if not raw.finite:
-        return [_not_finite(raw)]
-    tolerance = 1e-5 if step.theirs.error < 1e-10 else 3e-3
-    total = raw.weights.sum()
-    if abs(total - 1) > tolerance:
-        found.append(say_weights_sum(total, len(program.rows), "from responsibilities whose rows sum to one"))
-    if np.abs(raw.weights / total - best.weights).max() > tolerance:
-        constant = np.ptp(raw.weights) < tolerance * total
-        found += _not_maximal(program, step, "weights", "they are never updated" if constant else "", constant)
-    if np.abs(raw.means - best.means).max() > tolerance * program.rows.std(axis=0).max():
-        unweighted = np.ptp(raw.means, axis=0).max() < tolerance * program.rows.std(axis=0).max()
-        words = "they are those of all rows alike, whatever the responsibilities" if unweighted else ""
-        found += _not_maximal(program, step, "means", words, bool(unweighted))
-    spread = step.spread
+    if not all(raw.finite for _, raw in step.seen):
+        return [_not_finite(step.raw)]
+    return [
+        *_weights(program, step),
+        *_means(program, step),
+        *_spreads(program, step, expected_exponent),
+    ]
+
+
+def _weights(program: Program, step: MStep) -> Iterator[Finding]:
+    weights, total = step.raw.weights, step.raw.weights.sum()
+    if abs(total - 1) > step.tolerance:
+        yield say_weights_sum(total, len(program.rows), "from responsibilities whose rows sum to one")
+    if np.abs(weights / total - step.best.weights).max() > step.tolerance:
+        constant = bool(np.ptp(weights) < step.tolerance * total)
+        prior = None if constant else penalties.dirichlet(step.seen, step.tolerance)
+        words = "they are never updated" if constant else ""
+        yield from prior or _not_maximal(program, step, "weights", words, constant)
+
+
+def _means(program: Program, step: MStep) -> Iterator[Finding]:
+    allowed = step.tolerance * program.rows.std(axis=0).max()
+    if np.abs(step.raw.means - step.best.means).max() > allowed:
+        alike = bool(np.ptp(step.raw.means, axis=0).max() < allowed)
+        prior = None if alike else penalties.normal(step.seen, program.rows, step.tolerance)
+        words = "they are those of all rows alike, whatever the responsibilities" if alike else ""
+        if prior is None:
+            yield from _not_maximal(program, step, "means", words, alike)
+        else:
+            yield penalties.say_normal(prior, len(step.seen))
+
+
+def _spreads(program: Program, step: MStep, expected_exponent: float) -> Iterator[Finding]:
+    spread, rows = step.spread, program.rows
     if spread is None:
-        return found + _not_maximal(program, step, "variances", "")
+        prior = penalties.normal(step.seen, rows, step.tolerance)
+        known = penalties.inverse_wishart(step.seen, rows, step.covariance, expected_exponent, prior, step.tolerance)
+        yield from known or _not_maximal(program, step, "variances", "")
+        return
     if spread.exponent != expected_exponent:
         less = spread.exponent < expected_exponent
         what = "standard deviations where variances" if less else "variances where standard deviations"
-        found.append(
-            Finding(
-                "variance-scale",
-                f"The M-step returns {what} are meant.",
-                f"Its spreads are weighted mean squares to the power {spread.exponent:g}, not {expected_exponent:g}.",
-                "A square root too many." if less else "A square root forgotten.",
-                "Return what the E-step's density takes, and name it so.",
-            )
+        yield Finding(
+            "variance-scale",
+            f"The M-step returns {what} are meant.",
+            f"Its spreads are weighted mean squares to the power {spread.exponent:g}, not {expected_exponent:g}.",
+            "A square root too many." if less else "A square root forgotten.",
+            "Return what the E-step's density takes, and name it so.",
         )
-    if spread.centre != _RIGHT.centre:
-        found += _not_maximal(program, step, "variances", f"they are taken about {spread.centre}, which are stale")
-    if spread.divisor != _RIGHT.divisor:
-        ignored = "without" in spread.divisor
-        found += _not_maximal(
-            program, step, "variances", f"their sums are divided by {spread.divisor}, not by n_k", ignored
-        )
-    return found
+    if spread.centre != _CENTRE:
+        yield from _not_maximal(program, step, "variances", _CENTRES[spread.centre])
+    if spread.divisor != _DIVISOR:
+        tied = step.covariance.startswith("tied")
+        divisor = "N − K" if tied and spread.divisor == "n_k − 1" else spread.divisor
+        words = f"their sums are divided by {divisor}, not by {'N, the number of rows' if tied else 'n_k'}"
+        yield from _not_maximal(program, step, "variances", words, "without" in divisor)
+    if spread.ridge > _RIDGE * (rows.std(axis=0).min() if spread.after else rows.var(axis=0).min()):
+        as_sd = spread.after and spread.exponent == 0.5
+        yield penalties.ridge(spread.ridge, "standard deviation" if as_sd else "variance")
 
 
 def _not_finite(raw: Raw) -> Finding:
@@ -146,7 +209,7 @@ def say_weights_sum(total: float, num_rows: int, where: str) -> Finding:
 
 
 def _not_maximal(program: Program, step: MStep, name: str, words: str, ignores: bool = False) -> list[Finding]:
-    rows, raw = program.rows, step.theirs.read()
+    rows, raw = program.rows, step.raw
     cov = raw.spread if step.spread is None else power(raw.spread, 1 / step.spread.exponent)
     at = Solution(raw.weights / raw.weights.sum(), raw.means, cov)
     slopes = gradient(rows, step.resp, at)[("weights", "means", "variances").index(name)]

@@ -1,6 +1,7 @@
 """`audit`: what is wrong with somebody's EM, and what to do."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -8,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mixtures._checks import check_count, check_key
-from mixtures.audit.e_step import e_step_findings, identify
+from mixtures.audit.e_step import identify
+from mixtures.audit.e_step_findings import e_step_findings
 from mixtures.audit.findings import Audit, Finding, in_order
 from mixtures.audit.layouts import Layout
 from mixtures.audit.m_step import m_step_findings, probe
@@ -94,8 +96,16 @@ def _steps(program: Program, key) -> list[Finding]:
     path = [Solution(raw.weights, raw.means, power(raw.spread, variance)) for raw, _ in visits]
     if not path[-1].finite:
         return found
-    found += trajectory_findings(program.rows, path)
-    return found + solution_findings(program.rows, path[-1], m.covariance, key)
+    after = trajectory_findings(program.rows, path) + solution_findings(program.rows, path[-1], m.covariance, key)
+    if any(not one.fault for one in found):
+        after = _of_a_penalised_fit(after)
+    return found + after
+
+
+def _of_a_penalised_fit(findings: list[Finding]) -> list[Finding]:
+    """What the likelihood says of steps that climb something else: where it has a better mode is then no fault."""
+    kept = [one for one in findings if one.code not in ("likelihood-decreases", "not-stationary")]
+    return [replace(one, fault=False) if one.code == "better-mode" else one for one in kept]
 
 
 def _alone(params: Any, rows: np.ndarray, key, whole: bool) -> list[Finding]:

@@ -101,6 +101,19 @@ def test_solutions(clean):
     assert "better-mode" in mx.audit(clean, params=bad).codes
 
 
+@pytest.mark.parametrize(("steps", "stationary"), [(3, False), (3000, True)])
+def test_a_fixed_number_of_iterations_is_named_where_it_is_too_small(clean, steps, stationary):
+    def fit(x, k):
+        params = start(x) | {"means": np.array([-1.0, 3.0, 9.0])}
+        for _ in range(steps):
+            params = p.right_m_step(x, p.right_e_step(x, params))
+        return params
+
+    found = mx.audit(clean, fit=fit, num_components=3)
+    assert ("not-stationary" not in found.codes) == stationary
+    assert not stationary or found.findings == ()
+
+
 def test_wrong_arguments(clean):
     with pytest.raises(ValueError, match="audit needs"):
         mx.audit(clean)
