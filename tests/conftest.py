@@ -14,7 +14,7 @@ os.environ["XLA_FLAGS"] = " ".join(
 # What one test process has compiled, the others need not: the first to start makes the folder.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mixtures-tests-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # most programs are small, and there are many
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
@@ -22,6 +22,25 @@ import numpy as np
 import pytest
 
 jax.config.update("jax_enable_x64", True)
+
+
+_TESTS = Path(__file__).parent
+# Files whose tests ask for the same comparisons, which one process then makes once; and those that take longest.
+_SHARED = ("report/", "cli/", "test_cards.py")
+_FIRST = ("test_guide.py", *_SHARED, "sklearn_api/", "bayes/", "audit/", "compare/")
+
+
+def _file(item: pytest.Item) -> str:
+    return item.path.relative_to(_TESTS).as_posix()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]):
+    """Give each process whole files, or files that share what they need, the longest first."""
+    rank = {start: number for number, start in enumerate(_FIRST)}
+    items.sort(key=lambda item: min((rank[s] for s in _FIRST if _file(item).startswith(s)), default=len(rank)))
+    for item in items:
+        shared = _file(item).startswith(_SHARED)
+        item.add_marker(pytest.mark.xdist_group("comparisons" if shared else _file(item)))
 
 
 _MOST_MAPS = 30_000  # Linux allows a process 65,530
