@@ -1,9 +1,6 @@
 """Every test runs in float64 on the CPU, with programs compiled quickly rather than to run fast."""
 
-import atexit
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -11,15 +8,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"]
 )
-# What one test process has compiled, the others need not: the first to start makes the folder.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mixtures-tests-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # most programs are small, and there are many
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
-
 import jax
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 jax.config.update("jax_enable_x64", True)
 
@@ -30,17 +22,24 @@ _SHARED = ("report/", "cli/", "test_cards.py")
 _FIRST = ("test_guide.py", *_SHARED, "sklearn_api/", "bayes/", "audit/", "compare/")
 
 
-def _file(item: pytest.Item) -> str:
-    return item.path.relative_to(_TESTS).as_posix()
+class WholeFiles(LoadScopeScheduling):
+    """Gives each process whole files, whose programs it compiles once, or files that share what they need."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0].removeprefix("tests/")
+        return "comparisons" if file.startswith(_SHARED) else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return WholeFiles(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]):
-    """Give each process whole files, or files that share what they need, the longest first."""
+    """The longest files first, which the option --no-loadscope-reorder keeps so."""
     rank = {start: number for number, start in enumerate(_FIRST)}
-    items.sort(key=lambda item: min((rank[s] for s in _FIRST if _file(item).startswith(s)), default=len(rank)))
-    for item in items:
-        shared = _file(item).startswith(_SHARED)
-        item.add_marker(pytest.mark.xdist_group("comparisons" if shared else _file(item)))
+    places = [item.path.relative_to(_TESTS).as_posix() for item in items]
+    ranks = [min((rank[s] for s in _FIRST if place.startswith(s)), default=len(rank)) for place in places]
+    items[:] = [items[i] for i in sorted(range(len(items)), key=ranks.__getitem__)]
 
 
 _MOST_MAPS = 30_000  # Linux allows a process 65,530

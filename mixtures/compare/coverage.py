@@ -153,4 +153,4 @@ def _share(held: Bool[np.ndarray, " n"]) -> float:
 def _median(one: Float[np.ndarray, " n"], other: Float[np.ndarray, " n"]) -> float:
     """Of the differences that exist: those of infinite ends do not."""
     ends = np.isfinite(one) & np.isfinite(other)
-    return float(np.median((one - other)[ends])) if ends.any() else float("nan")
+    return float(np.median(one[ends] - other[ends])) if ends.any() else float("nan")

@@ -18,7 +18,7 @@ jax.config.update("jax_enable_x64", True)
 key, x = jax.random.key(0), load("faithful").values
 x = x[np.argsort(x[:, 0])]
 model = mx.Mixture.for_data(x, num_components=3, family=mx.Gaussian("tied"))
-posterior = mx.fit_nuts(model, x, key=key, num_samples=500)
+posterior = mx.fit_gibbs(model, x, key=key, num_samples=500)
 print(posterior.reason)
 
 figure, axes = plt.subplots(figsize=(5, 4.3), layout="constrained")
