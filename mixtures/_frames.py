@@ -189,7 +189,9 @@ def _from_fields(x: Any) -> Any:
     shapes = {str(name): np.shape(column) for name, column in x.items()}
     if len(set(shapes.values())) != 1 or any(len(shape) != 1 for shape in shapes.values()):
         told = listed([f"{name} {shape}" for name, shape in shapes.items()])
-        raise DataError(f"x as a dictionary must hold one-dimensional columns of one length, got {told or 'an empty one'}.")
+        raise DataError(
+            f"x as a dictionary must hold one-dimensional columns of one length, got {told or 'an empty one'}."
+        )
     return pd.DataFrame({name: np.asarray(column) for name, column in x.items()})
 
 

@@ -21,7 +21,6 @@ from mixtures._frames import numbers_of
 from mixtures.data import DataError, as_data
 from tests.test_files import is_one_sentence
 
-
 FRAME = pl.DataFrame(
     {
         "length": [1.5, None, 4.0, 2.0],

@@ -58,8 +58,7 @@ class Layout:
         found = _covariance(_numbers(get(params, parts.keys[2])), count, num_features)
         if {found, covariance} == {"tied", "diagonal"} and len(shapes[2]) == 2:
             found = str(covariance)
-        covariance = found
-        return Layout(params, parts, count, num_features, covariance, precision([get(params, k) for k in parts.keys]))
+        return Layout(params, parts, count, num_features, found, precision([get(params, k) for k in parts.keys]))
 
     def read(self) -> Raw:
         """The numbers in the layout's own parameters."""
@@ -91,17 +90,8 @@ class Layout:
         if self.covariance == "diagonal":
             spread = spread.T if self._transposed(spread.shape) else spread.reshape(count, size)
             return spread[:, :, None] * eye
-        return (
-            np.broadcast_to(
-                spread.reshape((-1, 1, 1) if self.covariance == "spherical" else (1, -1, 1)),
-                (
-                    count,
-                    size,
-                    1,
-                ),
-            )
-            * eye
-        )
+        diagonals = spread.reshape((-1, 1, 1) if self.covariance == "spherical" else (1, -1, 1))
+        return np.broadcast_to(diagonals, (count, size, 1)) * eye
 
     def _blocks(self, dense: Float[Array, "K D D"]) -> Array:
         diagonals = np.einsum("kii->ki", dense)

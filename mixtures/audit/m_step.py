@@ -10,7 +10,16 @@ from mixtures.audit import penalties, probes
 from mixtures.audit.findings import Finding
 from mixtures.audit.layouts import Raw
 from mixtures.audit.program import Program
-from mixtures.audit.reference import Solution, expected_log_likelihood, gradient, maximiser, pooled, power, scatter
+from mixtures.audit.reference import (
+    Solution,
+    expected_log_likelihood,
+    free,
+    gradient,
+    maximiser,
+    pooled,
+    power,
+    scatter,
+)
 
 Array = np.ndarray
 _MODELS = ("full", "diagonal", "spherical", "tied", "tied_diagonal", "tied_spherical")
@@ -22,6 +31,9 @@ _CENTRES = {
     "the means of the call before": "they are taken about the means of an earlier call, which are stale",
     "zero": "they are taken about zero: the means are not subtracted",
 }
+
+
+_IF_SHARED = {"n_k − 1": "N − K", "the number of rows": "K·N"}  # counts of all components together
 
 
 class Spread(NamedTuple):
@@ -104,22 +116,31 @@ def _recognise(
             _divisors(resp).items(), centres, (1.0, 0.5, 2.0), _MODELS if rows.shape[1] > 1 else ("full", "tied")
         )
     ]
+    sd = rows.std(axis=0)
     for spread, model, cov in tried:
-        if _agree(raw.spread, power(cov, spread.exponent), tolerance):
+        if _agree(power(raw.spread, 1 / spread.exponent), cov, sd, tolerance):
             return spread, model
+    eye = np.eye(len(sd))
     for spread, model, cov in tried:
-        for after, theirs, expected in (
-            (False, power(raw.spread, 1 / spread.exponent), cov),
-            (True, raw.spread, power(cov, spread.exponent)),
-        ):
-            added = np.einsum("kii->k", theirs - expected).mean() / cov.shape[-1]
-            telling = np.ptp(np.einsum("kii->ki", expected)) > 1e-2 * np.abs(expected).max() or added <= convention
-            if added > 0 and telling and _agree(theirs - added * np.eye(cov.shape[-1]), expected, tolerance):
-                return spread._replace(ridge=added, after=after), model
+        for after in (False, True) if spread.exponent != 1 else (False,):
+            theirs = raw.spread if after else power(raw.spread, 1 / spread.exponent)
+            expected = np.einsum("kii->ki", power(cov, spread.exponent) if after else cov)
+            least = np.unravel_index(np.argmin(expected), expected.shape)  # where a ridge stands out most
+            added = np.einsum("kii->ki", theirs)[least] - expected[least]
+            less = theirs - added * eye
+            telling = np.ptp(expected) > 1e-2 * np.abs(expected).max() or added <= convention
+            if (
+                added > 0
+                and telling
+                and _agree(power(less, 1 / spread.exponent) if after else less, cov, sd, tolerance)
+            ):
+                return spread._replace(ridge=float(added), after=after), model
     return None, None
 
 
-def _agree(theirs: Array, expected: Array, tolerance: float) -> bool:
+def _agree(theirs: Array, expected: Array, sd: Array, tolerance: float) -> bool:
+    """Whether covariances agree in units of each feature."""
+    theirs, expected = theirs / np.outer(sd, sd), expected / np.outer(sd, sd)
     return bool(np.abs(theirs - expected).max() <= tolerance * np.abs(expected).max())
 
 
@@ -146,9 +167,9 @@ def _weights(program: Program, step: MStep) -> Iterator[Finding]:
 
 
 def _means(program: Program, step: MStep) -> Iterator[Finding]:
-    allowed = step.tolerance * program.rows.std(axis=0).max()
-    if np.abs(step.raw.means - step.best.means).max() > allowed:
-        alike = bool(np.ptp(step.raw.means, axis=0).max() < allowed)
+    sd = program.rows.std(axis=0)
+    if np.abs((step.raw.means - step.best.means) / sd).max() > step.tolerance:
+        alike = bool((np.ptp(step.raw.means, axis=0) / sd).max() < step.tolerance)
         prior = None if alike else penalties.normal(step.seen, program.rows, step.tolerance)
         words = "they are those of all rows alike, whatever the responsibilities" if alike else ""
         if prior is None:
@@ -162,7 +183,7 @@ def _spreads(program: Program, step: MStep, expected_exponent: float) -> Iterato
     if spread is None:
         prior = penalties.normal(step.seen, rows, step.tolerance)
         known = penalties.inverse_wishart(step.seen, rows, step.covariance, expected_exponent, prior, step.tolerance)
-        yield from known or _not_maximal(program, step, "variances", "")
+        yield from known or _not_maximal(program, step, "variances", "", exponent=expected_exponent)
         return
     if spread.exponent != expected_exponent:
         less = spread.exponent < expected_exponent
@@ -178,7 +199,7 @@ def _spreads(program: Program, step: MStep, expected_exponent: float) -> Iterato
         yield from _not_maximal(program, step, "variances", _CENTRES[spread.centre])
     if spread.divisor != _DIVISOR:
         tied = step.covariance.startswith("tied")
-        divisor = "N − K" if tied and spread.divisor == "n_k − 1" else spread.divisor
+        divisor = _IF_SHARED.get(spread.divisor, spread.divisor) if tied else spread.divisor
         words = f"their sums are divided by {divisor}, not by {'N, the number of rows' if tied else 'n_k'}"
         yield from _not_maximal(program, step, "variances", words, "without" in divisor)
     if spread.ridge > _RIDGE * (rows.std(axis=0).min() if spread.after else rows.var(axis=0).min()):
@@ -208,11 +229,15 @@ def say_weights_sum(total: float, num_rows: int, where: str) -> Finding:
     )
 
 
-def _not_maximal(program: Program, step: MStep, name: str, words: str, ignores: bool = False) -> list[Finding]:
+def _not_maximal(
+    program: Program, step: MStep, name: str, words: str, ignores: bool = False, exponent: float = 1.0
+) -> list[Finding]:
     rows, raw = program.rows, step.raw
-    cov = raw.spread if step.spread is None else power(raw.spread, 1 / step.spread.exponent)
+    cov = power(raw.spread, 1 / (step.spread.exponent if step.spread else exponent))
     at = Solution(raw.weights / raw.weights.sum(), raw.means, cov)
     slopes = gradient(rows, step.resp, at)[("weights", "means", "variances").index(name)]
+    if name == "variances":
+        slopes = free(slopes, step.covariance)
     k = int(np.argmax(np.abs(slopes.reshape(len(slopes), -1)).max(axis=1)))
     slope = slopes[k].ravel()[np.argmax(np.abs(slopes[k]))]
     short = expected_log_likelihood(rows, step.resp, step.best) - expected_log_likelihood(rows, step.resp, at)
@@ -224,8 +249,9 @@ def _not_maximal(program: Program, step: MStep, name: str, words: str, ignores: 
         "weights": "w_k = n_k / N with n_k the sum of component k's responsibilities.",
         "means": "μ_k = Σ r_nk x_n / n_k.",
         "variances": "σ²_k = Σ r_nk (x_n − μ_k)² / n_k, with the new μ_k and n_k = Σ r_nk.",
+        "shared": "σ² = Σ_k Σ_n r_nk (x_n − μ_k)² / N, with the new μ_k.",
     }
-    fix = formulas[name]
+    fix = formulas["shared" if name == "variances" and step.covariance.startswith("tied") else name]
     message = f"The M-step's {name} do not maximise the expected log-likelihood{': ' if words else ''}{words}."
     cause = f"The {name}: {words}." if words else f"The formula of the {name}."
     found = [Finding("m-step-not-maximiser", message, evidence, cause, fix)]

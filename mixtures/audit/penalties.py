@@ -47,12 +47,16 @@ def dirichlet(seen: Seen, tolerance: float) -> list[Finding] | None:
 def normal(seen: Seen, rows: Array, tolerance: float) -> RowsAt | None:
     """Means (Σ r x + c m) / (n_k + c), of a normal prior whose covariance is the component's own over c."""
     equations, rest, size = [], [], rows.shape[1]
+    centre, sd = rows.mean(axis=0), rows.std(axis=0)
     for resp, raw in seen:
-        for mean, count, total in zip(raw.means, resp.sum(axis=0), resp.T @ rows, strict=True):
+        means, totals = (raw.means - centre) / sd, resp.T @ ((rows - centre) / sd)
+        for mean, count, total in zip(means, resp.sum(axis=0), totals, strict=True):
             equations.append(np.column_stack([mean, -np.eye(size)]))
             rest.append(total - count * mean)
-    found = _solve(np.concatenate(equations), np.concatenate(rest), tolerance * len(rows) * np.abs(rows).max())
-    return None if found is None or found[0] <= 0 else RowsAt(float(found[0]), found[1:] / found[0])
+    found = _solve(np.concatenate(equations), np.concatenate(rest), tolerance * len(rows))
+    if found is None or found[0] <= tolerance:
+        return None
+    return RowsAt(float(found[0]), centre + sd * found[1:] / found[0])
 
 
 def say_normal(prior: RowsAt, num_seen: int) -> Finding:
@@ -66,25 +70,28 @@ def inverse_wishart(
     seen: Seen, rows: Array, covariance: str, exponent: float, means: RowsAt | None, tolerance: float
 ) -> list[Finding] | None:
     """Variances (S_k + Λ) / (n_k + d), of an inverse Wishart or inverse gamma prior."""
-    for prior in dict.fromkeys((None, means and means.num_rows)):
-        equations, rest, scale = [], [], 0.0
+    size = rows.shape[1]
+    entries = np.tril_indices(size) if covariance in ("full", "tied") else (np.arange(size), np.arange(size))
+    units = np.multiply.outer(rows.std(axis=0), rows.std(axis=0))
+    for centred in (None, means) if means else (None,):
+        equations, rest = [], []
         for resp, raw in seen:
             sums, counts = scatter(rows, resp, raw.means), resp.sum(axis=0)
-            if prior and means:
-                away = raw.means - means.place
-                sums = sums + means.num_rows * np.einsum("ki,kj->kij", away, away)
-            best = pooled(sums, counts, covariance)
+            if centred:
+                away = raw.means - centred.place
+                sums = sums + centred.num_rows * np.einsum("ki,kj->kij", away, away)
+            best = pooled(sums, counts, covariance) / units
             counts = np.full_like(counts, counts.sum()) if covariance.startswith("tied") else counts
-            theirs = power(raw.spread, 1 / exponent)
-            entries = np.tril_indices(rows.shape[1]) if covariance in ("full", "tied") else _diagonal(rows.shape[1])
-            for cov, ours, count in zip(theirs, best, counts, strict=True):
+            for cov, ours, count in zip(power(raw.spread, 1 / exponent) / units, best, counts, strict=True):
                 equations.append(np.column_stack([cov[entries], -np.eye(len(entries[0]))]))
                 rest.append(count * (ours - cov)[entries])
-                scale = max(scale, count * np.abs(ours).max())
-        found = _solve(np.concatenate(equations), np.concatenate(rest), tolerance * scale)
-        if found is not None and found[0] > -tolerance:
-            added = ", ".join(f"{value:.4g}" for value in found[1:])
-            formula = f"Σ_k = (S_k + Λ) / (n_k + {found[0]:.4g}) with Λ = ({added})"
+        found = _solve(np.concatenate(equations), np.concatenate(rest), tolerance * len(rows))
+        if found is None:
+            continue
+        dof, scale = found[0], found[1:] * units[entries]
+        if dof > -tolerance and (found[1:][entries[0] == entries[1]] > tolerance).all():
+            added = ", ".join(f"{value:.4g}" for value in scale)
+            formula = f"Σ_k = (S_k + Λ) / (n_k + {max(dof, 0.0):.4g}) with Λ = ({added})"
             return [_note("variances", formula, len(seen), "an inverse Wishart (inverse gamma) prior")]
     return None
 
@@ -99,10 +106,6 @@ def ridge(added: float, of: str) -> Finding:
         "Say so beside the result, and see whether it depends on the ridge (mx.floor_profile draws that).",
         fault=False,
     )
-
-
-def _diagonal(size: int) -> tuple[Array, Array]:
-    return np.arange(size), np.arange(size)
 
 
 def _note(name: str, formula: str, num_seen: int, prior: str) -> Finding:

@@ -127,3 +127,13 @@ def gradient(rows: Float[Array, "N D"], resp: Float[Array, "N K"], solution: Sol
     with np.errstate(divide="ignore"):
         by_weights = counts / weights - len(rows)
     return Solution(by_weights, np.einsum("kij,kj->ki", precisions, pull), 0.5 * precisions @ excess @ precisions)
+
+
+def free(slopes: Float[Array, "K D D"], covariance: str) -> Float[Array, "K D D"]:
+    """Derivatives by covariances as those by what a covariance model leaves free, nought elsewhere."""
+    size = slopes.shape[-1]
+    if covariance.startswith("tied"):
+        slopes = np.broadcast_to(slopes.sum(axis=0), slopes.shape)
+    if covariance in ("spherical", "tied_spherical"):
+        return np.einsum("kii->k", slopes)[:, None, None] * np.eye(size)
+    return slopes * np.eye(size) if covariance in ("diagonal", "tied_diagonal") else slopes

@@ -87,9 +87,8 @@ def _steps(program: Program, key) -> list[Finding]:
     visits, failure = run(program)
     e, m = identify(program, visits, rng), probe(program, rng)
     scale = program.layout.parts.scale
-    returned = m.spread.exponent if m.spread else 1.0
-    as_sd = scale == "sd" or (scale is None and e is not None and e.exponent == 2.0 and returned == 0.5)
-    variance = 2.0 if as_sd else 1.0
+    powers = {step for step in (e and e.exponent, m.spread and 1 / m.spread.exponent) if step}  # of steps recognised
+    variance = 2.0 if scale == "sd" or (scale is None and powers == {2.0}) else 1.0
     found = e_step_findings(program, e, visits, variance, rng) + m_step_findings(program, m, 1 / variance)
     if failure is not None and not found:
         raise failure
@@ -97,15 +96,10 @@ def _steps(program: Program, key) -> list[Finding]:
     if not path[-1].finite:
         return found
     after = trajectory_findings(program.rows, path) + solution_findings(program.rows, path[-1], m.covariance, key)
-    if any(not one.fault for one in found):
-        after = _of_a_penalised_fit(after)
+    after = [replace(one, fault=False) if one.code == "better-mode" else one for one in after]  # the start was given
+    if found and not any(one.fault for one in found):  # they climb a posterior, of which the likelihood says little
+        after = [one for one in after if one.code not in ("likelihood-decreases", "not-stationary")]
     return found + after
-
-
-def _of_a_penalised_fit(findings: list[Finding]) -> list[Finding]:
-    """What the likelihood says of steps that climb something else: where it has a better mode is then no fault."""
-    kept = [one for one in findings if one.code not in ("likelihood-decreases", "not-stationary")]
-    return [replace(one, fault=False) if one.code == "better-mode" else one for one in kept]
 
 
 def _alone(params: Any, rows: np.ndarray, key, whole: bool) -> list[Finding]:

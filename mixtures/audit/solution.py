@@ -1,7 +1,7 @@
 """A solution: does it sum to one, is it a maximum, is there a better one, and is there any at all."""
 
 from itertools import combinations
-from typing import cast
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -40,34 +40,41 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
     key_climb, key_search = jax.random.split(key)
     climbed = fit_em(model, rows, key=key_climb, objective="ml", start=start)
     search = fit_em(model, rows, key=key_search, objective="ml", num_starts=_NUM_STARTS)
-    top = float(climbed.log_likelihood) if climbed.status.is_estimate else height
-    gap, half = top - height, model.num_parameters(rows.shape[1]) / 2
     next_gain = step_gain(rows, solution, covariance) if covariance in CLOSED_FORM else 0.0  # a climb says it all
-    if gap > half or (max(gap, next_gain) > SHORT and next_gain > FAST * len(rows)):
+    top = max(height, height + next_gain, _height(rows, climbed.params) if climbed.status.is_estimate else height)
+    gap, half = top - height, model.num_parameters(rows.shape[1]) / 2
+    if gap > half or (gap > SHORT and next_gain > FAST * len(rows)):
         found.append(
             Finding(
                 "not-stationary",
                 "The solution is not a stationary point of the likelihood.",
                 f"Its log-likelihood is {height:.4f}; one right EM step gains {next_gain:.4g} nats, and climbing on "
-                f"{max(gap, next_gain):.4g} in all. The truth itself lies {half:g} nats below the maximum on average.",
+                f"{gap:.4g} in all. The truth itself lies {half:g} nats below the maximum on average.",
                 "The iteration stopped too early, after a fixed number of steps, or its steps are wrong.",
                 "Iterate until the log-likelihood no longer rises, after mending whatever else was found.",
             )
         )
-    return found + _better(rows, model, search, max(top, height)) + _unbounded(rows, model, search, solution)
+    return found + _better(rows, model, search, top) + _unbounded(rows, model, search, solution)
+
+
+def _height(rows: np.ndarray, params: Any) -> float:
+    """The log-likelihood of a fit in double precision, whatever it was fitted in."""
+    parts = (np.asarray(part, np.float64) for part in (params.weights, params.means, params.covariances))
+    return log_likelihood(rows, Solution(*parts).normalised())
 
 
 def _better(rows, model: Mixture, search, height: float) -> list[Finding]:
     for mode in search.modes:
         fit = eqx.tree_at(lambda f: f.params, search, mode.params)
-        if mode.objective <= height + _BETTER or spurious(model, fit, rows):
+        reached = _height(rows, mode.params)
+        if reached <= height + _BETTER or spurious(model, fit, rows):
             continue
         means = np.round(np.asarray(mode.params.means), 3).tolist()
         return [
             Finding(
                 "better-mode",
-                f"A better mode exists, {mode.objective - height:.4g} nats higher.",
-                f"Its log-likelihood is {mode.objective:.4f} with means {means}; the best in reach of this solution "
+                f"A better mode exists, {reached - height:.4g} nats higher.",
+                f"Its log-likelihood is {reached:.4f} with means {means}; the best in reach of this solution "
                 f"is {height:.4f}. {mode.hits} of {search.starts.status.shape[-1]} starts of ours found it.",
                 "EM climbs to the nearest local maximum, and one start finds one of several.",
                 "Run from many starts and keep the highest interior maximum.",

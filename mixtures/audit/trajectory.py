@@ -54,14 +54,15 @@ def trajectory_findings(rows: np.ndarray, path: list[Solution]) -> list[Finding]
     """A likelihood that decreases, and components that start identical and stay so."""
     heights = np.array([log_likelihood(rows, one.normalised()) for one in path])
     steps, found = np.diff(heights), []
-    if (steps < -_DECREASE - 1e-6 * np.abs(heights[:-1])).any():
-        first, worst = int(np.argmax(steps < -_DECREASE)), int(np.nanargmin(steps))
+    falls = steps < -_DECREASE - 1e-6 * np.abs(heights[:-1])
+    if falls.any():
+        first, worst = int(np.argmax(falls)), int(np.nanargmin(steps))
         found.append(
             Finding(
                 "likelihood-decreases",
                 f"The log-likelihood decreases: by {-steps[worst]:.4g} nats in step {worst + 1}.",
                 f"It decreases first in step {first + 1}, from {heights[first]:.4f} to {heights[first + 1]:.4f}; "
-                f"{int((steps < -_DECREASE).sum())} of {len(steps)} steps decrease it.",
+                f"{int(falls.sum())} of {len(steps)} steps decrease it.",
                 "An EM step never decreases the likelihood (Dempster, Laird and Rubin 1977), so a step is wrong.",
                 "Mend the steps, and compute the log-likelihood in every step: it must rise, and says when to stop.",
             )
@@ -70,11 +71,12 @@ def trajectory_findings(rows: np.ndarray, path: list[Solution]) -> list[Finding]
 
 
 def identical(rows: np.ndarray, start: Solution, end: Solution) -> list[Finding]:
-    """Pairs of components with one mean from the start to the end."""
+    """Pairs of components with one mean, and one spread at the end, from the start to the end."""
     sd = rows.std(axis=0)
     count = len(start.weights)
     for i, j in combinations(range(count), 2):
-        if all(np.abs((one.means[i] - one.means[j]) / sd).max() < 1e-6 for one in (start, end)):
+        together = all(np.abs((one.means[i] - one.means[j]) / sd).max() < 1e-6 for one in (start, end))
+        if together and np.abs((end.covariances[i] - end.covariances[j]) / np.outer(sd, sd)).max() < 1e-6:
             return [
                 Finding(
                     "identical-components",

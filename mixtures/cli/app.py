@@ -80,7 +80,6 @@ def compare(
     columns: options.Columns = None,
     covariance: options.Covariance = "full",
     noise: options.Noise = False,
-    family: options.Family = options.FamilyName.gaussian,
     prior: options.Prior = "default",
     seed: options.Seed = 0,
     out: Annotated[
@@ -176,7 +175,6 @@ def fit(
     columns: options.Columns = None,
     covariance: options.Covariance = "full",
     noise: options.Noise = False,
-    family: options.Family = options.FamilyName.gaussian,
     prior: options.Prior = "default",
     seed: options.Seed = 0,
     out: Annotated[

@@ -136,10 +136,10 @@ def show_comparison(screen: "Screen", result: "Comparison") -> None:
     rows = [
         (
             row.parameter,
-            plus_minus(row.map, row.se),
+            plus_minus(row.map, row.se) if result.map.status.is_estimate else "–",
             plus_minus(row.vi_mean, row.vi_sd) if approximated else "–",
             plus_minus(row.nuts_mean, row.nuts_sd) if result.shows(row) else "–",
-            fixed(row.z, 2) if result.shows(row) else "–",
+            fixed(row.z, 2) if result.relates(row) else "–",
             fixed(row.rhat, 3),
             fixed(row.ess, 0),
         )

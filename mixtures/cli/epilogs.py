@@ -63,6 +63,6 @@ Examples:
   mixtures audit my_em.py timeseries.csv --components 3
   mixtures audit my_em.py heights.tsv -k 2 --e-step expect --m-step maximise
   mixtures audit solution.json iris.csv --columns sepal_width,petal_width
-  The exit code is 1 where anything is found.
+  The exit code is 1 where a fault is found.
 
 """

@@ -7,12 +7,6 @@ from typing import Annotated
 import typer
 
 
-class FamilyName(StrEnum):
-    """Component families."""
-
-    gaussian = "gaussian"
-
-
 class Guide(StrEnum):
     """Guides of variational inference."""
 
@@ -82,7 +76,6 @@ Covariance = Annotated[
 Noise = Annotated[
     bool, typer.Option("--noise", help="Beside the components, a uniform density over the range of the data.")
 ]
-Family = Annotated[FamilyName, typer.Option(help="Family of the components.")]
 Prior = Annotated[
     str,
     typer.Option(

@@ -99,6 +99,10 @@ class Comparison(Shown):
         """Whether NUTS may speak of this parameter: chains agree about it, and it is clear whose it is."""
         return row.trusted and not {NOT_CONVERGED, LABELS_AMBIGUOUS} & set(self.verdict.codes)
 
+    def relates(self, row: AgreementRow) -> bool:
+        """Whether EM's estimate of this parameter may be held against NUTS's: both may speak of it."""
+        return self.shows(row) and self.map.status.is_estimate and EM_NOT_AT_MAXIMUM not in self.verdict.codes
+
     def to_frame(self) -> "DataFrame":
         """Every parameter under all engines, a row each; NaN where the report holds a number back."""
         from mixtures.report.content import content  # upward, as in `save`: one place says what is held back

@@ -147,7 +147,7 @@ def sweep(
     data
         What `compare` takes, or a dictionary of these by name.
     key
-        Random key; every case has its own from it, so that a case's result does not depend on the others'.
+        Random key; every case has its own from it, by its place among the others.
     num_components
         Numbers of components.
     covariances

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
 import mixtures as mx
+from mixtures.datasets import load
 from tests.audit import programs as p
 
 
@@ -109,3 +111,80 @@ def test_centres_are_named_as_they_are(groups):
         messages = [f.message for f in found.findings if f.code == "m-step-not-maximiser"]
         assert any(words in m for m in messages), str(found)
         assert "stale" not in " ".join(messages)
+
+
+def test_a_scale_that_no_name_tells_is_that_of_the_step_that_is_recognised(groups):
+    """A tuple of sds: the other step, which nothing reproduces, must not turn the right one into a fault."""
+
+    def e_step(x, params):
+        return p.right_e_step(
+            x, dict(zip(("weights", "means", "variances"), params, strict=True)) | {"variances": params[2] ** 2}
+        )
+
+    def odd_e_step(x, params):
+        return e_step(x, params) ** 2
+
+    def m_step(x, resp):
+        return (*tuple(p.right_m_step(x, resp).values())[:2], np.sqrt(p.right_m_step(x, resp)["variances"]))
+
+    def with_a_prior(x, resp):
+        weights, means, sds = m_step(x, resp)
+        counts = resp.sum(axis=0)
+        return weights, means, np.sqrt((sds**2 * counts + 7.0) / (counts + 6.0))
+
+    weights, means, variances = groups.start().values()
+    begin = (weights, means, np.sqrt(variances))
+    odd = mx.audit(groups.rows, e_step=odd_e_step, m_step=m_step, params=begin)
+    assert "variance-scale" not in odd.codes
+    assert "responsibilities-not-normalised" in odd.codes
+    assert mx.audit(groups.rows, e_step=e_step, m_step=with_a_prior, params=begin).faults == ()
+
+
+def test_what_no_prior_adds_is_a_fault(groups):
+    """Dividing by n_k + 1 with nothing in the sum is no posterior's mode."""
+    found = look(groups, variances=lambda x, r: p.right_m_step(x, r)["variances"] * r.sum(0) / (r.sum(0) + 1))
+    assert "m-step-not-maximiser" in [f.code for f in found.faults]
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+def test_stale_means_are_no_prior_wherever_the_rows_are(groups, shift):
+    x, last = groups.rows + shift, []
+
+    def m_step(rows, resp):
+        right = p.right_m_step(rows, resp)
+        last.append(right["means"])
+        return right | {"means": last[-2] if len(last) > 1 else right["means"]}
+
+    begin = groups.start() | {"means": groups.start()["means"] + shift}
+    found = mx.audit(x, e_step=p.right_e_step, m_step=m_step, params=begin)
+    assert any("means" in f.message for f in found.faults), str(found)
+
+
+def test_features_are_judged_in_their_own_units():
+    """A wrong variance of a feature that is a millionth as wide as the other."""
+    x = load("faithful").values * np.array([1e-3, 1e3])
+
+    def e_step(x, params):
+        weights, means, variances = params
+        joint = np.log(weights) - 0.5 * ((x[:, None] - means) ** 2 / variances + np.log(variances)).sum(axis=2)
+        return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+
+    def m_step(x, resp):
+        counts = resp.sum(axis=0)
+        means = resp.T @ x / counts[:, None]
+        variances = np.einsum("nk,nkd->kd", resp, (x[:, None] - means) ** 2) / counts[:, None]
+        return counts / len(x), means, variances * np.array([1.5, 1.0])
+
+    sd = x.std(axis=0)
+    begin = (np.full(2, 0.5), x.mean(axis=0) + np.array([[-1.0], [1.0]]) * sd, np.tile(sd**2 / 4, (2, 1)))
+    found = mx.audit(x, e_step=e_step, m_step=m_step, params=begin)
+    assert "m-step-not-maximiser" in [f.code for f in found.faults]
+
+
+def test_components_of_one_place_and_different_widths_are_not_identical():
+    half = np.abs(np.random.default_rng(0).normal(size=100)) * np.repeat([1.0, 4.0], 50)
+    x = np.concatenate([-half, half])
+    begin = {"weights": np.full(2, 0.5), "means": np.zeros(2), "variances": np.array([1.0, 9.0])}
+    found = mx.audit(x, e_step=p.right_e_step, m_step=p.right_m_step, params=begin)
+    assert "identical-components" not in found.codes
+    assert found.faults == ()

@@ -101,7 +101,6 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(run, engines, tmp_path
         (["compare", "a.csv", "--covariance", "round"], "--covariance"),
         (["compare", "a.csv", "--covariance", "sperical"], "(did you mean 'spherical'?)"),
         (["compare", "a.csv", "--covarience", "full"], "--covariance"),
-        (["compare", "a.csv", "--family", "cauchy"], "--family"),
         (["compare", "a.csv", "--guide", "none"], "--guide"),
         (["compare", "a.csv", "--seed", "-1"], "--seed"),
         (["compare", "a.csv", "--chains", "0"], "--chains"),
