@@ -60,7 +60,7 @@ def test_every_kind_of_file_agrees_with_csv(tmp_path):
 
 
 def test_arrow_streams_are_read(tmp_path):
-    FRAME.select("count", "word").write_ipc_stream(tmp_path / "a.arrow")
+    pl.DataFrame({"count": [1, 2], "word": ["a", "b"]}).write_ipc_stream(tmp_path / "a.arrow")
     data = read_data(tmp_path / "a.arrow")
     assert (data.columns, data.notes) == (("count",), ("Not numeric, so left out: word (text).",))
 

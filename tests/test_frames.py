@@ -129,7 +129,7 @@ def test_bfloat16_is_a_float():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"a": [1.0, 2.0], "b": [1.0]}, r"columns of one length; got a \(2,\) and b \(1,\)"),
+        ({"a": [1.0, 2.0], "b": [1.0]}, r"columns of one length, got a \(2,\) and b \(1,\)"),
         ({}, "an empty one"),
         (scipy.sparse.eye_array(3), "sparse.*toarray"),
         ("faithful.csv", "read_data"),
