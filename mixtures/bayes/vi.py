@@ -75,6 +75,8 @@ class VIInfo(AbstractInfo):
             return np.full_like(log_weights, np.nan), float("nan")
         # A draw without density weighs as little as the lightest: k-hat is of the upper tail.
         log_weights = np.where(finite, log_weights, log_weights[finite].min())
+        if np.ptp(log_weights) == 0:  # an exact approximation, whose weights have no tail to fit
+            return np.full_like(log_weights, 1 / len(log_weights)), 0.0
         smoothed, khat = array_stats.psislw(-log_weights)  # it takes minus the log weights
         weights = np.exp(smoothed - smoothed.max())
         return weights / weights.sum(), float(khat)

@@ -92,6 +92,15 @@ def test_another_mode_is_said():
     assert "another mode" not in alone.judge(None)[1]
 
 
+def test_equal_weights_have_no_tail():
+    """As where the approximation is the posterior."""
+    zero = jnp.zeros(())
+    info = VIInfo("full_rank", zero, zero, jnp.full(500, -3.0), jnp.zeros(1), zero, zero)
+    weights, khat = info.smoothed()
+    assert khat == 0
+    np.testing.assert_allclose(weights, 1 / 500)
+
+
 @pytest.mark.parametrize("shape", [0.3, 1.2])
 def test_khat_is_the_tail_index_of_the_weights(shape):
     """Powers of a uniform have exactly Pareto tails, of known index."""

@@ -92,5 +92,13 @@ def draws(model: mx.Mixture, x: jax.Array, centre, chains: int) -> Posterior:
     info = NUTSInfo(zero > 0, jnp.full(shape, 7), zero + 0.85, -joint, jnp.full(chains, 0.4))
     if chains == 1:
         small = jnp.array(0.01)
-        info = VIInfo("full_rank", jnp.max(told), small, zero[0], jnp.full(8, jnp.max(told)), 0 * small, small)
+        info = VIInfo(
+            "full_rank",
+            jnp.max(told),
+            small,
+            0.1 * noise[0, :, 0] * np.sqrt(_ROWS),
+            jnp.full(8, jnp.max(told)),
+            0 * small,
+            small,
+        )
     return Posterior(params, told, joint, labels, info, model)
