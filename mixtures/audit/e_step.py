@@ -33,8 +33,7 @@ class Density(NamedTuple):
 
 
 _RIGHT = Density()
-_DENSITIES = (
-    _RIGHT,
+_WRONG = (
     Density(quadratic=1.0),
     Density(determinant=0.0),
     Density(determinant=1.0),
@@ -70,7 +69,7 @@ def identify(program: Program, path: list[Visit], rng: np.random.Generator) -> E
     tests = {a: tried(program, path, a, rng) for a in (1.0, 0.5, 2.0, 4.0)}
     plain = (EStep(e, weighted, row) for row, weighted, e in product((True, False), (True, False), tests))
     hard = (EStep(e, weighted, True, hard=True) for weighted, e in product((True, False), tests))
-    other = (EStep(e, w, row, d) for row, w, d, e in product((True, False), (True, False), _DENSITIES[1:], tests))
+    other = (EStep(e, w, row, d) for row, w, d, e in product((True, False), (True, False), _WRONG, tests))
     for step in (*plain, *hard, *other):
         if all(_agree(step.expected(program.rows, raw), found, step.by_row) for raw, found in tests[step.exponent]):
             return step
