@@ -24,8 +24,23 @@ def evenly(draws, count: int):
 
 def map_draws(function, draws, elements_per_draw: int):
     """Apply a function to every draw (leading axis), in blocks that bound memory."""
-    count = jax.tree.leaves(draws)[0].shape[0]
-    return jax.lax.map(function, draws, batch_size=block_size(count, elements_per_draw))
+    return map_in_blocks(function, draws, _BLOCK_ELEMENTS // elements_per_draw)
+
+
+def map_in_blocks(function, cases, most: int):
+    """Apply a function to every case (leading axis), at most so many at once, in blocks of equal size.
+
+    The last block repeats a case to be as long as the others: `jax.lax.map` would compile the function twice.
+    """
+    count = jax.tree.leaves(cases)[0].shape[0]
+    num_blocks = -(-count // max(1, most))
+    if num_blocks <= 1:
+        return jax.vmap(function)(cases)
+    size = -(-count // num_blocks)
+    places = np.minimum(np.arange(num_blocks * size), count - 1)
+    blocks = jax.tree.map(lambda leaf: leaf[places].reshape(num_blocks, size, *leaf.shape[1:]), cases)
+    found = jax.lax.map(jax.vmap(function), blocks)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], found)
 
 
 def block_size(count: int, elements_per_draw: int) -> int:

@@ -4,8 +4,6 @@ The map is NumPyro's own (stick-breaking weights, log variances, log-Cholesky ma
 makes data of any unit look alike: coordinate 0 is a component at the data's centre, as wide as the data.
 """
 
-from typing import NamedTuple
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -18,14 +16,14 @@ from mixtures.families import AbstractParams, Fixed
 from mixtures.model import Mixture
 
 
-class _Site(NamedTuple):
+class _Site(eqx.Module):
     """How one parameter is made from unconstrained numbers; held entries of it have none."""
 
-    name: str
+    name: str = eqx.field(static=True)
     transform: Transform
     fixed: Fixed
-    whole: tuple[int, ...]  # unconstrained shape of all entries
-    standard: bool  # whether the prior's support is the family's own, so that the affine change applies
+    whole: tuple[int, ...] = eqx.field(static=True)  # unconstrained shape of all entries
+    standard: bool = eqx.field(static=True)  # the prior's support is the family's own: the affine change applies
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -72,20 +70,19 @@ class Coordinates(eqx.Module):
     model: Mixture
     loc: Float[Array, " d"]
     scale: Float[Array, " d"]
-    num_features: int = eqx.field(static=True)
+    sites: tuple[_Site, ...]
 
     @staticmethod
     def of(model: Mixture, frame: Frame) -> "Coordinates":
         """Coordinates for data whose centre and scale are those of `frame`."""
-        num_features = frame.loc.shape[0]
-        sites = _sites(model, num_features)
+        sites = _sites(model, frame.loc.shape[0])
         origin, unit = (_in_data_units(model, sites, frame, value) for value in (0.0, 1.0))
         loc, scale = {}, {}
         for site in sites:
             name = site.name
             loc[name] = origin[name] if site.standard else jnp.zeros(site.shape)
             scale[name] = unit[name] - origin[name] if site.standard else jnp.ones(site.shape)
-        return Coordinates(model, ravel_pytree(loc)[0], ravel_pytree(scale)[0], num_features)
+        return Coordinates(model, ravel_pytree(loc)[0], ravel_pytree(scale)[0], sites)
 
     @property
     def size(self) -> int:
@@ -107,26 +104,25 @@ class Coordinates(eqx.Module):
     def vector(self, params: AbstractParams) -> Float[Array, " d"]:
         """The `u` of `params`; infinite where a parameter lies on its boundary."""
         values = self.model.family.sites(params)
-        raw = {site.name: site.unconstrain(values[site.name]) for site in _sites(self.model, self.num_features)}
+        raw = {site.name: site.unconstrain(values[site.name]) for site in self.sites}
         return (ravel_pytree(raw)[0] - self.loc) / self.scale
 
     def into_support(self, params: AbstractParams) -> AbstractParams:
         """Parameters with those that the prior excludes moved to distinct places well inside its support."""
-        if all(site.standard for site in _sites(self.model, self.num_features)):
+        if all(site.standard for site in self.sites):
             return params
         u = self.vector(params)
         return self.params(jnp.where(jnp.isfinite(u), u, jnp.linspace(-1.0, 1.0, self.size, dtype=u.dtype)))
 
     def _constrain(self, u: Float[Array, " d"]) -> tuple[AbstractParams, Float[Array, ""]]:
-        sites = _sites(self.model, self.num_features)
-        template = {site.name: jnp.zeros(site.shape, self.loc.dtype) for site in sites}
+        template = {site.name: jnp.zeros(site.shape, self.loc.dtype) for site in self.sites}
         raw = ravel_pytree(template)[1](self.loc + self.scale * u)
-        made = {site.name: site.constrain(raw[site.name]) for site in sites}
+        made = {site.name: site.constrain(raw[site.name]) for site in self.sites}
         log_det = sum((part for _, part in made.values()), jnp.sum(jnp.log(jnp.abs(self.scale))))
         return self.model.family.params({name: value for name, (value, _) in made.items()}), log_det
 
 
-def _sites(model: Mixture, num_features: int) -> list[_Site]:
+def _sites(model: Mixture, num_features: int) -> tuple[_Site, ...]:
     layout = model.family.layout(model.num_components, num_features)
     sites, values = [], {}
     for name, site in model.prior.sites(layout).items():
@@ -136,10 +132,10 @@ def _sites(model: Mixture, num_features: int) -> list[_Site]:
         values[name] = transform(jnp.zeros(whole))
         support = getattr(distribution.support, "base_constraint", distribution.support)
         sites.append(_Site(name, transform, model.fixed, whole, support == layout.slots[name].support))
-    return sites
+    return tuple(sites)
 
 
-def _in_data_units(model: Mixture, sites: list[_Site], frame: Frame, value: float) -> dict[str, Array]:
+def _in_data_units(model: Mixture, sites: tuple[_Site, ...], frame: Frame, value: float) -> dict[str, Array]:
     """Unconstrained numbers of the parameters that are `value` in every coordinate of the standardised frame."""
     standard = {s.name: s.constrain(jnp.full(s.shape, value, frame.loc.dtype))[0] for s in sites}
     scaled = model.family.sites(model.family.rescale(model.family.params(standard), frame))

@@ -16,7 +16,7 @@ from mixtures._checks import check_key
 from mixtures._kernel import Rows
 from mixtures._numbers import plus_minus
 from mixtures._status import Status
-from mixtures._trees import flatten_draws, map_draws
+from mixtures._trees import flatten_draws, map_draws, map_in_blocks
 from mixtures.bayes.boundary import admit_draws, refuse_fixed
 from mixtures.bayes.diagnostics import summarise
 from mixtures.bayes.numpyro_model import potential
@@ -113,7 +113,7 @@ def _weigh(
     def one_labelling(draw: AbstractParams) -> Float[Array, " d"]:
         return coordinates.vector(model.family.permute(draw, _labels(model, rows, draw, at_best)))
 
-    u = jax.lax.map(one_labelling, flat, batch_size=1000).reshape(*log_joint.shape, -1)
+    u = map_in_blocks(one_labelling, flat, 1000).reshape(*log_joint.shape, -1)
     first, second = u[:, :half].reshape(-1, u.shape[-1]), u[:, half:]
     proposal = dist.MultivariateStudentT(
         _DOF, jnp.mean(first, axis=0), jnp.linalg.cholesky(jnp.cov(first.T) * (_DOF - 2) / _DOF)
@@ -129,7 +129,7 @@ def _weigh(
         return jnp.all(labels == jnp.arange(model.num_components))
 
     ratios, own = (map_draws(log_ratio, v, rows.num_rows * model.num_components) for v in (proposed, bridged))
-    return own.reshape(second.shape[:2]), ratios, jax.lax.map(has_labelling, proposed, batch_size=1000)
+    return own.reshape(second.shape[:2]), ratios, map_in_blocks(has_labelling, proposed, 1000)
 
 
 def _places(model: Mixture, rows: Rows, params: AbstractParams) -> Float[Array, "K E"]:

@@ -12,6 +12,7 @@ from numpyro.infer import SVI, Trace_ELBO
 from numpyro.optim import optax_to_numpyro
 
 from mixtures._kernel import Rows
+from mixtures._trees import map_in_blocks
 from mixtures.bayes.numpyro_model import flat_guide, flat_model, flow, full_rank, mean_field, point
 from mixtures.coordinates import Coordinates, hessian
 from mixtures.model import Mixture
@@ -131,4 +132,4 @@ def weigh(
         mode = jnp.asarray(found.v)
         found = dist.MultivariateNormal(mode, precision_matrix=hessian(energy, mode))
     draws = jnp.asarray(found.sample(key, (count,)))
-    return draws, -jax.lax.map(energy, draws, batch_size=NUM_PARTICLES * 16) - found.log_prob(draws)
+    return draws, -map_in_blocks(energy, draws, NUM_PARTICLES * 16) - found.log_prob(draws)

@@ -32,11 +32,16 @@ def newton_direction(gradient: Float[Array, " d"], hessian: Float[Array, "d d"])
     return Direction(step, 0.5 * jnp.sum(slope**2 / turned), jnp.all(curvature > floor))
 
 
+def along(start: Float[Array, " d"], step: Float[Array, " d"], num_lengths: int) -> Float[Array, "L d"]:
+    """A few points along a step, each a quarter as far as the one before."""
+    return start + 0.25 ** np.arange(num_lengths)[:, None] * step
+
+
 def highest(
     function: Callable[[Array], Array], start: Float[Array, " d"], step: Float[Array, " d"], num_lengths: int
 ) -> tuple[Float[Array, " d"], Float[Array, ""]]:
-    """The best of a few points along a step, each a quarter as far as the one before, and its height."""
-    candidates = start + 0.25 ** np.arange(num_lengths)[:, None] * step
+    """The best of a few points along a step, and its height."""
+    candidates = along(start, step, num_lengths)
     heights = jax.vmap(function)(candidates)
     heights = jnp.where(jnp.isfinite(heights), heights, -jnp.inf)
     best = jnp.argmax(heights)

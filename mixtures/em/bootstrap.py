@@ -181,12 +181,13 @@ def bootstrap(
 def replicates(model, params, rows: Rows, key, kind: str, num_replicates: int, num_drawn: int, atol, limit):
     """Parameters (B, …) of the fit repeated from `params`, NaN where it failed, and how each ended."""
     resample = {"nonparametric": _drawn_again, "weighted": _weighted, "parametric": _simulated}[kind]
-
-    def one(key):
-        return race.climb(model, resample(model, params, rows, key, num_drawn), params, atol, limit)
-
     keys = jax.random.split(key, num_replicates)
-    ended = jax.lax.map(one, keys, batch_size=race.lanes(rows.num_rows, model, num_replicates))
+
+    def resampled(number):
+        return resample(model, params, rows, keys[number], num_drawn)
+
+    together = race.lanes(rows.num_rows, model, num_replicates)
+    ended = race.climb_each(model, resampled, params, num_replicates, together, atol, limit)
     # A failed replicate has no labels, and its responsibilities may be NaN: the fit stands in for it.
     sound = ended.status == Status.CONVERGED
     found = choose(sound, ended.params, params)

@@ -12,6 +12,7 @@ from mixtures._checks import as_rows, as_tolerance, as_weights, check_choice, ch
 from mixtures._kernel import Rows
 from mixtures._numbers import plus_minus
 from mixtures._status import Status
+from mixtures._trees import map_in_blocks
 from mixtures.em.fit import EMFit, check_fit, fit_em, refuse_unbounded_weights
 from mixtures.em.refit import refit, refits_at_once
 from mixtures.families import AbstractParams
@@ -208,7 +209,7 @@ def _folds(
         return refit(model, rows.reweighted(jnp.where(fold == number, 0.0, weights)), given, atol, limit)
 
     together = refits_at_once(rows.num_rows, model.num_components, num_starts + 1)
-    fits = jax.lax.map(fit_others, (jnp.arange(num_folds), starts), batch_size=min(together, num_folds))
+    fits = map_in_blocks(fit_others, (jnp.arange(num_folds), starts), together)
 
     def look_up(so_far, case):
         (log_density, average), (number, params) = so_far, case

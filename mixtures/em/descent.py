@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures._trees import map_in_blocks
 from mixtures.em import accelerate, race
 from mixtures.em.step import EMState
 from mixtures.families import AbstractParams, Moments
@@ -60,7 +61,7 @@ def descend(
     """At each floor, from the largest down, the best value, its smallest variance, and whether it is settled."""
     starts = _join(random_starts(model, x, key, effort.num_random), jax.tree.map(lambda leaf: leaf[None], interior))
     batch = race.lanes(rows.num_rows, model, effort.num_random)
-    seeds = jax.lax.map(lambda params: model.family.e_step(params, rows)[1], starts, batch_size=batch)
+    seeds = map_in_blocks(lambda params: model.family.e_step(params, rows)[1], starts, batch)
     at_interior = jax.tree.map(lambda leaf: leaf[-1], seeds)
     seeds = _join(seeds, _with_spikes(at_interior, spikes, effort.num_spikes))
 

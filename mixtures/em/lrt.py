@@ -12,6 +12,7 @@ from mixtures._checks import as_rows, as_tolerance, check_count, check_data, che
 from mixtures._kernel import Rows
 from mixtures._numbers import number
 from mixtures._status import Status
+from mixtures._trees import map_in_blocks
 from mixtures.em.fit import fit_em
 from mixtures.em.refit import Refit, refit, refits_at_once
 from mixtures.families import AbstractFamily, AbstractParams, Gaussian
@@ -219,7 +220,7 @@ def _statistics(null: Mixture, params: AbstractParams, data, key, num_replicates
 
     together = refits_at_once(len(data), null.num_components + 1, null.num_components + num_starts)
     cases = jnp.arange(num_replicates + 1), jax.random.split(key, num_replicates + 1)
-    return jax.lax.map(one, cases, batch_size=min(together, num_replicates + 1))
+    return map_in_blocks(one, cases, together)
 
 
 def _one_test(

@@ -9,8 +9,9 @@ from mixtures._kernel import Rows, natural_curvature
 from mixtures._status import Status
 from mixtures.coordinates import Coordinates
 from mixtures.em import step as em_step
-from mixtures.em.ascent import highest, newton_direction
+from mixtures.em.ascent import along, newton_direction
 from mixtures.em.step import EMState
+from mixtures.families import Moments
 from mixtures.model import Mixture
 
 MOST_COORDINATES = 200  # above which a Hessian costs more than the EM steps it saves
@@ -36,10 +37,11 @@ def advance(model: Mixture, rows: Rows, run: Run, atol: Float[Array, ""]) -> Run
     plain = em_step.step(model, rows, run.state, atol)
     coordinates = Coordinates.of(model, rows.frame)
     u = coordinates.vector(plain.params)
-    direction = newton_direction(*derivatives(model, rows, coordinates, u))
+    direction = newton_direction(*derivatives(model, rows, coordinates, u, plain.moments))
     step = jnp.where(jnp.isfinite(direction.step), direction.step, 0.0)
-    reached, _ = highest(lambda u: model.log_joint(coordinates.params(u), rows), u, step, _NUM_LENGTHS)
-    leap = em_step.init(model, rows, coordinates.params(reached))
+    leaps = jax.vmap(lambda u: em_step.init(model, rows, coordinates.params(u)))(along(u, step, _NUM_LENGTHS))
+    best = jnp.argmax(jnp.where(jnp.isfinite(leaps.objective), leaps.objective, -jnp.inf))
+    leap = jax.tree.map(lambda leaf: leaf[best], leaps)
     leap = eqx.tree_at(lambda s: s.num_steps, leap, plain.num_steps + 1)
     higher = (leap.objective > plain.objective) & em_step.is_wide(model, rows, leap.params)
     chosen = jax.tree.map(lambda a, b: jnp.where(higher, a, b), leap, plain)
@@ -51,8 +53,8 @@ def advance(model: Mixture, rows: Rows, run: Run, atol: Float[Array, ""]) -> Run
     return Run(jax.tree.map(lambda a, b: jnp.where(running, b, a), plain, chosen))
 
 
-def derivatives(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"]):
-    """Gradient and Hessian of the objective in unconstrained coordinates.
+def derivatives(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[Array, " d"], moments: Moments):
+    """Gradient and Hessian of the objective in unconstrained coordinates, given the expected statistics there.
 
     The log-likelihood depends on u through η(u) alone, so its Hessian is Jᵀ H_η J plus that of the expected
     log-density at fixed responsibilities, and the rows are visited once.
@@ -65,7 +67,6 @@ def derivatives(model: Mixture, rows: Rows, coordinates: Coordinates, u: Float[A
     eta = natural(u)
     curvature = natural_curvature(eta, rows, independent)
     jacobian = jax.jacfwd(natural)(u)
-    moments = jax.lax.stop_gradient(family.e_step(coordinates.params(u), rows)[1])
 
     def rest(u):
         params = coordinates.params(u)

@@ -1,5 +1,7 @@
 """The drivers of EM: short runs of all starts, then the best few to convergence."""
 
+from collections.abc import Callable, Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from mixtures._kernel import Rows
 from mixtures._status import Status
+from mixtures._trees import map_in_blocks
 from mixtures.coordinates import Coordinates
 from mixtures.em import accelerate, newton
 from mixtures.em import step as em_step
@@ -17,7 +20,8 @@ from mixtures.model import Mixture
 
 _LANE_LIMIT = 2**20  # rows × components × starts advanced at once; beyond it starts take turns
 _HEATS = ((15, 1), (30, 2), (60, 4))  # E-steps of a short run, and the share of the starts that take so many
-_LONG_RUN = 1000  # E-steps of every start where all are finalists: few need more, and Newton compiles slowly
+_LONG_RUN, _LONGEST_RUN = 300, 1000  # E-steps of the finalists, and of these where all starts are
+_LONG_WORK = 2**26  # rows × components × E-steps of them all
 
 
 def lanes(num_rows: int, model: Mixture, num_starts: int) -> int:
@@ -41,7 +45,7 @@ def begin(
     def one(params):
         return em_step.init(model, rows, model.keep_fixed(coordinates.into_support(params)))
 
-    return jax.lax.map(one, params, batch_size=lanes(rows.num_rows, model, params.weights.shape[0]))
+    return map_in_blocks(one, params, lanes(rows.num_rows, model, params.weights.shape[0]))
 
 
 def _known_means(x: Float[Array, "N D"], labels: Int[Array, " N"], num_components: int):
@@ -55,14 +59,22 @@ def _known_means(x: Float[Array, "N D"], labels: Int[Array, " N"], num_component
 def short_runs(
     model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""], num_finalists: int
 ) -> EMState:
-    """Accelerated EM from every start, longer for the better half and longest for the best quarter; or long for all."""
+    """Accelerated EM from every start, longer for the better half and the best quarter, and to the end for finalists.
+
+    Few need more E-steps than these have; for the others there is Newton's method, which takes long to compile.
+    """
     num_starts = states.status.shape[0]
+    heats = [(max(num_finalists, num_starts // share), length) for length, share in _HEATS]
+    affordable = max(_HEATS[-1][0], _LONG_WORK // (rows.num_rows * model.num_components * num_finalists))
+    heats.append((num_finalists, min(_LONG_RUN, affordable)))
     if num_finalists == num_starts:
-        return relay(accelerate, model, rows, states, atol, jnp.minimum(limit, _LONG_RUN))
-    for length, share in _HEATS:
-        count = max(num_finalists, num_starts // share)
-        states = advance_best(accelerate, model, rows, states, count, atol, jnp.minimum(limit, length))
-    return states
+        heats = [(num_starts, _LONGEST_RUN)]
+    counts, lengths = jnp.asarray(heats, jnp.int32).T
+
+    def heat(number, states):
+        return advance_best(accelerate, model, rows, states, counts[number], atol, jnp.minimum(limit, lengths[number]))
+
+    return jax.lax.fori_loop(0, len(heats), heat, states)
 
 
 @eqx.filter_jit
@@ -72,28 +84,38 @@ def finals(
     """Run the best unfinished starts to convergence, by Newton's method where it is affordable; drop the rest."""
     newtonian = rows.groups is None and Coordinates.of(model, rows.frame).size <= newton.MOST_COORDINATES
     method = newton if newtonian else accelerate
-    states = settle(method, model, rows, states, num_finalists, atol, limit)
+    states = settle(method, model, rows, states, [(num_finalists, limit)], atol, limit)
     dropped = jnp.where(states.status == Status.RUNNING, jnp.int32(Status.DROPPED), states.status)
     return _with_status(states, dropped)
 
 
-def settle(method, model, rows, states: EMState, count: int, atol, limit) -> EMState:
-    """Run the `count` best unfinished starts to their end; where none ends in an interior maximum, the next best."""
-    all_of_them = count == states.status.shape[0]
+def settle(
+    method,
+    model: Mixture,
+    rows: Rows,
+    states: EMState,
+    rounds: Sequence[tuple[int, Int[Array, ""]]],
+    atol: Float[Array, ""],
+    limit: Int[Array, ""],
+) -> EMState:
+    """Rounds in turn, each so many of the best unfinished starts for so many E-steps.
+
+    The last is repeated with the next best for as long as no start has ended in an interior maximum.
+    """
+    counts, lengths = (jnp.stack([jnp.asarray(v, jnp.int32) for v in column]) for column in zip(*rounds, strict=True))
+    most = max(count for count, _ in rounds)
 
     def one_round(carry):
-        if all_of_them:
-            states = relay(method, model, rows, carry[0], atol, limit)
-        else:
-            states = advance_best(method, model, rows, carry[0], count, atol, limit)
-        return _with_status(states, _cut_short(states, limit)), jnp.array(False)
+        states, number = carry
+        states = advance_best(method, model, rows, states, counts[number], atol, lengths[number], most)
+        return _with_status(states, _cut_short(states, limit)), number + 1
 
     def unsettled(carry):
-        states, first = carry
+        states, number = carry
         interior = jnp.isin(states.status, jnp.array([Status.CONVERGED, Status.MAX_STEPS, Status.STALLED]))
-        return first | (jnp.any(states.status == Status.RUNNING) & ~jnp.any(interior))
+        return (number < len(rounds)) | (jnp.any(states.status == Status.RUNNING) & ~jnp.any(interior))
 
-    return jax.lax.while_loop(unsettled, one_round, (states, jnp.array(True)))[0]
+    return jax.lax.while_loop(unsettled, one_round, (states, jnp.int32(0)))[0]
 
 
 @eqx.filter_jit
@@ -115,14 +137,27 @@ def climb(model: Mixture, rows: Rows, params: AbstractParams, atol: Float[Array,
     return _with_status(ended, _cut_short(ended, limit))
 
 
-def advance_best(method, model, rows, states: EMState, count: int, atol, limit) -> EMState:
-    """Advance the `count` highest of the starts that have not ended; all of them in place where that is all."""
-    if count == states.status.shape[0]:
-        return advance_all(method, model, rows, states, atol, limit)
-    height = jnp.where(states.status == Status.RUNNING, states.objective, -jnp.inf)
-    best = jnp.argsort(-height)[:count]
-    ended = advance_all(method, model, rows, jax.tree.map(lambda leaf: leaf[best], states), atol, limit)
-    return jax.tree.map(lambda leaf, new: leaf.at[best].set(new), states, ended)
+def climb_each(
+    model: Mixture,
+    rows_of: Callable[[Int[Array, ""]], Rows],
+    params: AbstractParams,
+    count: int,
+    most: int,
+    atol: Float[Array, ""],
+    limit: Int[Array, ""],
+) -> EMState:
+    """Accelerated EM from the same start on each of `count` sets of rows, at most so many at once."""
+    states = map_in_blocks(lambda number: em_step.init(model, rows_of(number), params), jnp.arange(count), most)
+    ended = relay(accelerate, model, rows_of, states, jnp.ones(count, bool), atol, limit, most)
+    return _with_status(ended, _cut_short(ended, limit))
+
+
+def advance_best(method, model, rows, states: EMState, count: int | Int[Array, ""], atol, limit, most=None) -> EMState:
+    """Advance the `count` highest of the starts that have not ended."""
+    running = states.status == Status.RUNNING
+    rank = jnp.argsort(jnp.argsort(jnp.where(running, -states.objective, jnp.inf)))
+    most = min(most or rank.shape[0], lanes(rows.num_rows, model, rank.shape[0]))
+    return relay(method, model, lambda _: rows, states, running & (rank < count), atol, limit, most)
 
 
 def _cut_short(states: EMState, limit) -> Int[Array, "*R"]:
@@ -146,4 +181,4 @@ def advance_all(method, model, rows, states, atol, limit) -> EMState:
         )
         return ended.state
 
-    return jax.lax.map(one, states, batch_size=lanes(rows.num_rows, model, states.status.shape[0]))
+    return map_in_blocks(one, states, lanes(rows.num_rows, model, states.status.shape[0]))

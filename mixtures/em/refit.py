@@ -32,8 +32,9 @@ def refit(model: Mixture, rows: Rows, starts: AbstractParams, atol: Float[Array,
     states = jax.vmap(lambda params: em_step.init(model, rows, model.keep_fixed(coordinates.into_support(params))))(
         starts
     )
-    states = race.advance_all(accelerate, model, rows, states, atol, jnp.minimum(limit, _SHORT_RUN))
-    states = race.settle(accelerate, model, rows, states, min(_FINALISTS, starts.weights.shape[0]), atol, limit)
+    num_starts = starts.weights.shape[0]
+    rounds = [(num_starts, jnp.minimum(limit, _SHORT_RUN)), (min(_FINALISTS, num_starts), limit)]
+    states = race.settle(accelerate, model, rows, states, rounds, atol, limit)
     best, ended, found = choose(states.objective, states.status)
     params, log_likelihood = jax.tree.map(
         lambda leaf: jnp.where(found, leaf[best], jnp.nan), (states.params, states.log_likelihood)

@@ -1,8 +1,10 @@
 """Many starts of which a few are under way at once: where one ends the next takes its place, and none waits."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from mixtures._kernel import Rows
 from mixtures._status import Status
@@ -10,40 +12,56 @@ from mixtures._trees import choose
 from mixtures.em.step import EMState
 from mixtures.model import Mixture
 
-_UNDER_WAY = 8  # starts; side by side they take no less time than in turn on two cores, however small they are
+_UNDER_WAY = 8
 _TURN = 10  # E-steps between looking who has ended
 
 
 def relay(
-    method, model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""]
+    method,
+    model: Mixture,
+    rows_of: Callable[[Int[Array, ""]], Rows],
+    states: EMState,
+    chosen: Bool[Array, " R"],
+    atol: Float[Array, ""],
+    limit: Int[Array, ""],
+    most: int,
 ) -> EMState:
-    """Advance every start until it has ended or taken `limit` E-steps."""
+    """Advance the chosen starts until each has ended or taken `limit` E-steps, on the rows that belong to its number.
+
+    At most `most` are under way at once. More than a few gain nothing, however small they are: on two cores they take
+    as long side by side as in turn.
+    """
     num_starts = states.status.shape[0]
-    width = min(_UNDER_WAY, num_starts)
+    width = min(most, _UNDER_WAY, num_starts)
 
     def is_running(state):
         return (state.status == Status.RUNNING) & (state.num_steps < limit)
 
-    def advance(run):
+    def advance(number, idle, run):
+        rows = rows_of(number)
         return jax.lax.while_loop(
-            lambda carry: is_running(carry[0].state) & (carry[1] < _TURN),
+            lambda carry: ~idle & is_running(carry[0].state) & (carry[1] < _TURN),
             lambda carry: (method.advance(model, rows, carry[0], atol), carry[1] + 1),
             (run, jnp.int32(0)),
         )[0]
 
-    queue, length = jnp.argsort(~is_running(states), stable=True), jnp.sum(is_running(states))
+    waiting = chosen & is_running(states)
+    queue, length = jnp.argsort(~waiting, stable=True), jnp.sum(waiting)
+
+    def numbers(places):
+        return queue[jnp.minimum(places, num_starts - 1)]
 
     def begin(states, places):
-        starts = queue[jnp.minimum(places, num_starts - 1)]
-        return jax.vmap(method.begin)(jax.tree.map(lambda leaf: leaf[starts], states))
+        return jax.vmap(method.begin)(jax.tree.map(lambda leaf: leaf[numbers(places)], states))
 
     def turn(carry):
         """`places` are those of the starts under way in the queue, at its end or beyond where a lane is idle."""
         runs, places, following, states = carry
-        runs = jax.vmap(advance)(runs)
-        starts = jnp.where(places < length, queue[jnp.minimum(places, num_starts - 1)], num_starts)
+        idle = places >= length
+        runs = jax.vmap(advance)(numbers(places), idle, runs)
+        starts = jnp.where(idle, num_starts, numbers(places))
         states = jax.tree.map(lambda leaf, new: leaf.at[starts].set(new, mode="drop"), states, runs.state)
-        ended = ~is_running(runs.state)
+        ended = ~is_running(runs.state) & ~idle
         places = jnp.where(ended, following + jnp.cumsum(ended) - 1, places)
         runs = choose(ended, begin(states, places), runs)
         return runs, places, following + jnp.sum(ended), states

@@ -74,7 +74,7 @@ class StandardErrors(eqx.Module, Shown):
         values = model.family.estimates(self.coordinates.params(self.point))
         rows = [
             (one.name, plus_minus(float(values[one.key][one.entry]), float(self.values[one.key][one.entry])))
-            for one in model.numbered_estimates(self.coordinates.num_features)
+            for one in model.numbered_estimates(model.family.locations(self.coordinates.params(self.point)).shape[-1])
         ]
         return Card(f"Standard errors, {self.kind}: available", [], ("parameter", "estimate ± standard error"), rows)
 

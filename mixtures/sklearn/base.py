@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mixtures._checks import check_count
 from mixtures._kernel import Rows
+from mixtures._trees import map_in_blocks
 from mixtures.families import Gaussian, GaussianParams
 from mixtures.model import Mixture
 from mixtures.sklearn.covariance_types import precisions, precisions_cholesky
@@ -154,4 +155,4 @@ def _sample_each(model: Mixture, draws: GaussianParams, chosen: Int[Array, " N"]
         x, y = model.family.sample(params, own, 1)
         return x[0], y[0]
 
-    return jax.lax.map(one, (chosen, jax.random.split(key, len(chosen))), batch_size=256)
+    return map_in_blocks(one, (chosen, jax.random.split(key, len(chosen))), 256)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 
 HERE = Path(__file__).parent
-COUNT, LEVEL = 100, 0.9
+COUNT, LEVEL = 500, 0.9
 
 
 class Design(NamedTuple):

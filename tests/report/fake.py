@@ -94,7 +94,7 @@ def make(data: Data, params: GaussianParams) -> Comparison:
 
 def em_fit(model, data: Data, params, collapsed: int = 0) -> EMFit:
     """A fit whose starts ended in two modes, or collapsed onto the most frequent row."""
-    log_likelihood, log_joint = model.log_likelihood(params, data.values), model.log_joint(params, data.values)
+    log_likelihood, log_joint = _heights(model, params, model.prepare(data.values))
     status = np.full(NUM_STARTS, Status.CONVERGED)
     status[:collapsed] = Status.COLLAPSED
     objective = np.full(NUM_STARTS, float(log_likelihood if collapsed else log_joint))
@@ -102,14 +102,11 @@ def em_fit(model, data: Data, params, collapsed: int = 0) -> EMFit:
     ties = data.ties()
     row = ties[0].rows[0] if ties else 0
     starts = Starts(
-        jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (NUM_STARTS, *leaf.shape)), params),
-        jnp.asarray(objective),
-        jnp.asarray(status),
-        jnp.full(NUM_STARTS, 40),
-        jnp.full(NUM_STARTS, 2),
-        jnp.full(NUM_STARTS, row),
-        jnp.broadcast_to(jnp.asarray(data.values[row]), (NUM_STARTS, data.values.shape[1])),
-        jnp.full(NUM_STARTS, len(ties[0].rows) if ties else 1),
+        jax.tree.map(lambda leaf: jnp.asarray(np.broadcast_to(leaf, (NUM_STARTS, *leaf.shape))), params),
+        *map(jnp.asarray, (objective, status, np.full(NUM_STARTS, 40), np.full(NUM_STARTS, 2))),
+        jnp.asarray(np.full(NUM_STARTS, row)),
+        jnp.asarray(np.broadcast_to(data.values[row], (NUM_STARTS, data.values.shape[1]))),
+        jnp.asarray(np.full(NUM_STARTS, len(ties[0].rows) if ties else 1)),
     )
     code = Status.INTERIOR if collapsed else Status.CONVERGED
     return EMFit(
@@ -117,32 +114,39 @@ def em_fit(model, data: Data, params, collapsed: int = 0) -> EMFit:
     )
 
 
-def posterior(model, data: Data, params, chains: int) -> Posterior:
-    """Independent draws around `params`, normal in unconstrained coordinates."""
-    rows = model.prepare(data.values)
+@eqx.filter_jit
+def _heights(model, params, rows):
+    return model.log_likelihood(params, rows), model.log_joint(params, rows)
+
+
+@eqx.filter_jit
+def _draws(model, rows, params, key):
+    """Draws normal in unconstrained coordinates, with their densities."""
     coordinates = Coordinates.of(model, rows.frame)
-    centre = coordinates.vector(params)
+    noise = jax.random.normal(key, (CHAINS, DRAWS, coordinates.size)) * 0.3 / jnp.sqrt(rows.num_rows)
+    draws = coordinates.of_draws(coordinates.vector(params) + noise)
+    return draws, *jax.vmap(jax.vmap(lambda params: _heights(model, params, rows)))(draws)
+
+
+def posterior(model, data: Data, params, chains: int) -> Posterior:
+    """Independent draws around `params`."""
+    found = _draws(model, model.prepare(data.values), params, jax.random.key(chains))
+    draws, log_likelihood, log_joint = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[:chains]), found)
     shape = (chains, DRAWS)
-    width = 0.3 / jnp.sqrt(len(data.values))
-    draws = jax.jit(jax.vmap(jax.vmap(coordinates.params)))(
-        centre + width * jax.random.normal(jax.random.key(chains), (*shape, len(centre)))
-    )
-    log_likelihood, log_joint = (
-        jax.jit(jax.vmap(jax.vmap(lambda p, f=f: f(p, rows))))(draws) for f in (model.log_likelihood, model.log_joint)
-    )
-    order, later = jnp.arange(model.num_components), jnp.arange(DRAWS)[:, None] >= 0.31 * DRAWS
-    permutations = jnp.broadcast_to(jnp.where(later, order, order[::-1]), (*shape, model.num_components))
-    relabelling = Relabelling(permutations, jnp.array(0.004))
-    zeros = jnp.zeros(shape)
-    info = NUTSInfo(zeros > 0, jnp.full(shape, 7), zeros + 0.85, -log_joint, jnp.full(chains, 0.4))
+    order, later = np.arange(model.num_components), np.arange(DRAWS)[:, None] >= 0.31 * DRAWS
+    permutations = np.broadcast_to(np.where(later, order, order[::-1]), (*shape, model.num_components))
+    relabelling = Relabelling(jnp.asarray(permutations), jnp.array(0.004))
+    zeros = np.zeros(shape)
+    told = (zeros > 0, np.full(shape, 7), zeros + 0.85, -np.asarray(log_joint), np.full(chains, 0.4))
+    info = NUTSInfo(*map(jnp.asarray, told))
     if chains == 1:
-        weights = 0.3 * jax.random.normal(jax.random.key(9), (DRAWS,))
+        weights = jnp.asarray(0.3 * np.random.default_rng(9).normal(size=DRAWS))
         info = VIInfo(
             "full_rank",
             jnp.array(-141.32),
             jnp.array(0.05),
             weights,
-            jnp.linspace(-150, -141.32, 8),
+            jnp.asarray(np.linspace(-150, -141.32, 8)),
             jnp.array(0.0),
             jnp.array(0.01),
         )
