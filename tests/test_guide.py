@@ -20,6 +20,7 @@ from mixtures.cli.app import app
 GUIDE = Path(__file__).parent.parent / "mixtures" / "guide"
 PAGES = sorted(GUIDE.glob("*.md"))
 GALLERY = sorted(GUIDE.glob("gallery/*.py"))
+LONG = {"components", "comparing", "checking", "models", "plot_study", "plot_together"}
 FENCE = re.compile(r"(?:<!-- needs (?P<needs>\w+) -->\n)? *```(?P<kind>python|text)\n(?P<code>.*?)\n *```", re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?")
 
@@ -40,7 +41,12 @@ def assert_printed(said: str, printed: str):
         np.testing.assert_allclose(told, found, rtol=1e-4)
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if "```python" in p.read_text()], ids=lambda p: p.stem)
+def _cases(paths):
+    """Those that take long are marked."""
+    return [pytest.param(p, id=p.stem, marks=[pytest.mark.slow] * (p.stem in LONG)) for p in paths]
+
+
+@pytest.mark.parametrize("page", _cases(p for p in PAGES if "```python" in p.read_text()))
 def test_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace, printed = {"__name__": "guide"}, ""
@@ -53,7 +59,7 @@ def test_a_page_runs(page, tmp_path, monkeypatch):
         printed = out.getvalue()
 
 
-@pytest.mark.parametrize("script", GALLERY, ids=lambda p: p.stem)
+@pytest.mark.parametrize("script", _cases(GALLERY))
 def test_a_picture_of_the_gallery_is_drawn(script, monkeypatch):
     plt = pytest.importorskip("matplotlib.pyplot")
     monkeypatch.setattr(plt, "show", lambda: None)

@@ -13,7 +13,8 @@ from mixtures.audit.e_step import identify
 from mixtures.audit.e_step_findings import e_step_findings
 from mixtures.audit.findings import Audit, Finding, in_order
 from mixtures.audit.layouts import Layout
-from mixtures.audit.m_step import m_step_findings, probe
+from mixtures.audit.m_step import probe
+from mixtures.audit.m_step_findings import m_step_findings
 from mixtures.audit.program import Program, call
 from mixtures.audit.readings import read_solution, unwrap
 from mixtures.audit.reference import Solution, power

@@ -10,7 +10,7 @@ import numpy as np
 
 from mixtures._status import Status
 from mixtures.audit.findings import Finding
-from mixtures.audit.m_step import say_weights_sum
+from mixtures.audit.m_step_findings import say_weights_sum
 from mixtures.audit.readings import CLOSED_FORM, FAST, SHORT, step_gain
 from mixtures.audit.reference import Solution, log_likelihood
 from mixtures.data import as_data

@@ -44,6 +44,7 @@ MAX_UNCLEAR = 0.05
 MIN_ERRORS = 2.0
 
 _MOST_NAMED = 5  # parameters of one sentence
+_MOST_FAR = 3  # parameters with a sentence each
 
 AGREE = "agree"
 LOCATION_ONLY = "agree in location, not in width"
@@ -205,7 +206,10 @@ def _partitions(clustering: Clustering) -> list[Finding]:
 
 def _locations(rows: tuple[AgreementRow, ...]) -> list[Finding]:
     far = sorted((row for row in rows if not abs(row.z) <= MAX_Z), key=lambda row: -abs(row.z))
-    told = [f"The MAP of {row.spoken} is {row.z:+.2f} posterior sds from the posterior mean." for row in far[:3]]
+    first, others = far[:_MOST_FAR], [row.spoken for row in far[_MOST_FAR:]]
+    told = [f"The MAP of {row.spoken} is {row.z:+.2f} posterior sds from the posterior mean." for row in first]
+    if others:
+        told.append(f"More than {MAX_Z:g} posterior sd away are also those of {_listed(others)}.")
     return [Finding(LOCATIONS, words) for words in told]
 
 

@@ -37,7 +37,8 @@ def sentences(c: Comparison) -> list[str]:
         return []
     of_posterior = [c.sensitivity.reason, c.check.reason]
     if not _has_map(c):
-        return of_posterior
+        unmeasured = "Coverage was not measured as asked: EM gave no MAP estimate to simulate from."
+        return [*of_posterior, *[unmeasured] * (bool(c.settings.get("num_simulations")) and c.calibration is None)]
     of_labels = [] if c.location.caution else [c.location.reason]
     return [*of_labels, c.place.reason, c.prediction.reason, *of_posterior]
 

@@ -65,8 +65,8 @@ def _model(value: dict) -> str:
 def _em(fits: dict) -> str:
     text = (
         "Maximum-likelihood and maximum a posteriori (MAP) estimates were found by expectation–maximisation (Dempster "
-        "et al. 1977), accelerated by SQUAREM (Varadhan and Roland 2008), from "
-        f"{fits['ml']['starts']['count']} random starts each"
+        "et al. 1977), accelerated by SQUAREM (Varadhan and Roland 2008) and, where that crept, ended by Newton’s "
+        f"method, from {fits['ml']['starts']['count']} random starts each"
     )
     if fits["ml"]["unbounded"]:
         text += (
@@ -97,7 +97,8 @@ def _vi(vi: dict) -> str:
     khat = "" if vi["khat"] is None else f"; its Pareto k-hat is {fixed(vi['khat'], 2)} (Yao et al. 2018)"
     guide = _GUIDES.get(vi["guide"], vi["guide"])
     lost = "" if vi["status"] == "converged" else "; it did not converge"
-    words = f"by {guide}, the best of several starts{khat}{lost}."
+    starts = "its paths resampled by importance" if vi["guide"] == "pathfinder" else "the best of several starts"
+    words = f"by {guide}, {starts}{khat}{lost}."
     return f"The posterior was approximated in unconstrained coordinates {words}"
 
 

@@ -165,6 +165,7 @@ def test_programs_that_fail_are_said_to_in_a_sentence(clean):
     assert "not finite" in found.findings[0].message
 
 
+@pytest.mark.slow
 def test_solutions_of_dense_covariances_are_read_by_the_model_that_made_them():
     """Our own maxima, whose covariances are (K, D, D) under every model, with and without the model's name."""
     x = load("faithful").values

@@ -31,6 +31,7 @@ def test_published_evidence_of_the_galaxies(galaxies, covariance, num_components
     assert found.mcse < 0.03
 
 
+@pytest.mark.slow
 def test_two_methods_agree_on_components_that_overlap():
     """One normal group and two components: labels are arbitrary, so that counting them wrongly would show."""
     x = np.random.default_rng(3).normal(size=30)
@@ -60,6 +61,7 @@ def test_a_posterior_that_did_not_converge_is_refused(series):
     assert found.reason.startswith("The posterior did not converge: ")
 
 
+@pytest.mark.slow
 def test_whole_covariances_in_closed_form():
     """One component of two features: the normal-inverse-Wishart evidence (Murphy 2007, eq. 266)."""
     x = np.random.default_rng(5).normal(size=(25, 2)) @ [[1.0, 0.4], [0.0, 0.7]]

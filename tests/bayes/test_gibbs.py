@@ -82,6 +82,7 @@ def both():
     return gibbs, mx.fit_nuts(model, x, key=KEY, num_warmup=500, num_samples=1000)
 
 
+@pytest.mark.slow
 def test_same_posterior_as_nuts(both):
     gibbs, nuts = (fit.diagnostics for fit in both)
     for name in ("log_likelihood", "log_joint"):

@@ -49,6 +49,7 @@ def test_engines_are_calibrated(explicit, engine):
     assert found.reason.startswith("Ranks are uniform in 150 simulations")
 
 
+@pytest.mark.slow
 def test_a_posterior_of_another_model_is_not(explicit):
     other = eqx.tree_at(lambda m: m.prior.scale, explicit, explicit.prior.scale * 3)
     found = study(explicit, lambda model, x, *, key: ENGINES["gibbs"](other, x, key=key))
@@ -56,6 +57,7 @@ def test_a_posterior_of_another_model_is_not(explicit):
     assert "this engine's draws are not from the posterior" in found.reason
 
 
+@pytest.mark.slow
 def test_mean_field_is_not(explicit):
     fit = partial(mx.fit_vi, guide="mean_field", num_starts=1, num_steps=300, num_samples=100)
     assert study(explicit, fit).p_value < LEVEL

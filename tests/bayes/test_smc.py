@@ -63,6 +63,7 @@ def test_evidence_of_one_component():
 NEAL = {("tied", 2): -239.764, ("tied", 3): -226.803, ("full", 3): -226.791}
 
 
+@pytest.mark.slow
 def test_published_evidence_of_the_galaxies(galaxies):
     found = mx.fit_smc(chib("full", 3), galaxies, key=KEY, num_particles=1000)
     assert found.info.log_evidence == pytest.approx(NEAL["full", 3], abs=0.1)
@@ -106,6 +107,7 @@ def test_modes_in_their_proportions():
     np.testing.assert_allclose(similar.mean(axis=0)[off], expected[off], atol=4 * 0.5 / np.sqrt(3000))
 
 
+@pytest.mark.slow
 def test_same_posterior_as_nuts(series):
     model = mx.Mixture.for_data(series, 2)
     particles = mx.fit_smc(model, series, key=KEY, num_particles=500).diagnostics

@@ -27,6 +27,7 @@ def test_a_batch_is_unbiased(many):
     assert abs(values.mean() - float(model.log_likelihood(params, x))) < 4 * error
 
 
+@pytest.mark.slow
 def test_batches_end_where_all_rows_end(many):
     """The ELBO of a Gaussian posterior falls by half the squared offset of its mean in posterior sds."""
     model, x = many

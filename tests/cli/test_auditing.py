@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mixtures.cli.runtime import BAD_INPUT, FAILED
+from tests.report.schemas import complaints
 
 RIGHT = """
 import numpy as np
@@ -46,7 +47,9 @@ def test_a_wrong_program_is_a_failure_and_json_is_alone_on_standard_output(run, 
     )
     code, output, _ = run("audit", "wrong.py", rows, "--e-step", "expect", "--json")
     assert code == FAILED
-    assert "responsibilities-wrong-axis" in {finding["code"] for finding in json.loads(output)["findings"]}
+    value = json.loads(output)
+    assert complaints("audit", value) == []
+    assert "responsibilities-wrong-axis" in {finding["code"] for finding in value["findings"]}
     code, output, _ = run("audit", "wrong.py", rows, "--e-step", "expect")
     assert code == FAILED
     for word in ("responsibilities-wrong-axis", "Evidence:", "Cause:", "Fix:"):

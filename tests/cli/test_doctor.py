@@ -7,6 +7,7 @@ import jax
 import pytest
 
 from mixtures.cli import doctor
+from tests.report.schemas import complaints
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,7 @@ def test_json(run, tmp_path):
     code, output, _ = run("doctor", "--json", "-q")
     found = json.loads(output)
     assert code == 0
+    assert complaints("doctor", found) == []
     assert found["problems"] == []
     assert found["versions"]["jax"] == jax.__version__
     assert found["cache"] == {

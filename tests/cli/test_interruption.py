@@ -47,6 +47,7 @@ def wait_for(file: Path, process) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 def test_an_interrupted_run_goes_on_to_the_same_draws():
     kept = Path("cut.unfinished")

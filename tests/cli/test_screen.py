@@ -45,6 +45,7 @@ def test_json_of_fit_is_what_it_writes(run):
     assert json.loads(run("fit", SERIES, "--starts", "8", "--json")[1]).keys() == json.loads(output).keys()
 
 
+@pytest.mark.slow
 def test_json_of_select_and_calibrate_are_what_they_write(run):
     _, output, _ = run(*SELECT, "--out", "here", "--json")
     assert output == Path("here/select.json").read_text()

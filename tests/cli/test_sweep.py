@@ -50,6 +50,7 @@ def test_sweep(run, cases):
     assert not Path("here.unfinished").exists()
 
 
+@pytest.mark.slow
 def test_json_and_quiet(run, cases):
     _, output, errors = run("sweep", SERIES, "-k", "3", "-o", "here", "--json", "--quiet")
     assert output == Path("here/sweep.json").read_text()
@@ -59,6 +60,7 @@ def test_json_and_quiet(run, cases):
     assert output.startswith(" • ")
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_says_how_to_go_on_and_does(run, cases):
     cases.stop_at = 2
     command = ("sweep", SERIES, "-k", "2,3", "-o", "my sweep")

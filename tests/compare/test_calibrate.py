@@ -75,6 +75,7 @@ def test_posterior_intervals_are_nominal_under_their_prior():
     assert set(found.to_frame()["method"]) == {"NUTS"}
 
 
+@pytest.mark.slow
 def test_at_fixed_parameters_every_data_set_has_the_same_truth(series):
     model = mx.Mixture.for_data(series, 2)
     fit = mx.fit_em(model, series, key=KEY, num_starts=4)
@@ -101,12 +102,14 @@ def test_nuts_is_trusted_by_every_label_free_quantity():
     assert trusted({}, None, batch(sound, astray))["NUTS"].tolist() == [True, False]
 
 
+@pytest.mark.slow
 def test_vi_is_trusted_where_it_converged_with_weights_of_light_tails():
     sound, heavy = fake.series().vi.info, fake.poor_vi(fake.series()).vi.info
     drifting = eqx.tree_at(lambda info: info.drift, sound, sound.drift + 10.0)
     assert trusted({}, batch(sound, drifting, heavy), None)["VI"].tolist() == [True, False, False]
 
 
+@pytest.mark.slow
 def test_a_report_calibrates_intervals_of_its_own_level(monkeypatch):
     asked = {}
     monkeypatch.setattr(

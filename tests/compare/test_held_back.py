@@ -33,6 +33,7 @@ def compare(x, prior=None, **settings):
     return mx.compare(model, x, key=KEY, **(SETTINGS | settings))
 
 
+@pytest.mark.slow
 def test_large_groups_far_apart_agree():
     found = compare(APART).verdict
     assert found.level == verdict.AGREE
@@ -47,6 +48,7 @@ def test_the_spread_of_eight_rows_is_skewed_so_widths_differ():
     assert "the variance of component 1" in found.reasons[0]
 
 
+@pytest.mark.slow
 def test_independent_normals_are_too_narrow_where_parameters_depend_on_each_other():
     result = compare(OVERLAPPING, guide="mean_field", num_warmup=1000, num_samples=3000)
     if result.nuts.status.is_estimate:
@@ -54,12 +56,14 @@ def test_independent_normals_are_too_narrow_where_parameters_depend_on_each_othe
     assert verdict.VI_USABLE not in result.verdict.codes
 
 
+@pytest.mark.slow
 def test_equal_rows_make_the_likelihood_unbounded_and_that_is_said():
     found = compare(TIED, num_starts=64).verdict
     assert verdict.EM_DEGENERATE in found.codes
     assert any("unbounded" in reason for reason in found.reasons)
 
 
+@pytest.mark.slow
 def test_chains_cut_short_are_never_the_truth():
     result = compare(OVERLAPPING, num_warmup=5, num_samples=20)
     assert result.verdict.level == verdict.NOT_COMPARABLE

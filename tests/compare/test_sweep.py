@@ -40,6 +40,7 @@ def found(rows):
     return result, told
 
 
+@pytest.mark.slow
 def test_every_combination_is_compared_in_order(found):
     result, told = found
     cases = [Case(name, 1, "full", prior) for name in "ab" for prior in ("default", "wide")]
@@ -107,6 +108,7 @@ def test_a_score_that_cannot_be_relied_on_is_not_the_best(found):
     assert np.isnan(alone.rows[0].elpd_gap)
 
 
+@pytest.mark.slow
 def test_a_sweep_is_written_whole(found, tmp_path):
     folder = found[0].save(tmp_path / "out")
     names = {path.name for path in folder.iterdir()}

@@ -8,7 +8,7 @@ import pytest
 
 from mixtures import Status
 from mixtures.compare.agreement import AgreementRow
-from mixtures.compare.verdict import AGREE, DISAGREE, LOCATION_ONLY, NOT_COMPARABLE, WIDTHS_OPEN, judge
+from mixtures.compare.verdict import AGREE, DISAGREE, LOCATION_ONLY, LOCATIONS, NOT_COMPARABLE, WIDTHS_OPEN, judge
 from mixtures.em.uncertainty import Refusal
 
 SPOKEN = {"means[1, x]": "the mean of x in component 1", "weights[1]": "the weight of component 1"}
@@ -88,6 +88,14 @@ def test_rule(name):
     verdict = case(**changes)
     assert verdict.level == level
     assert reason in verdict.reasons[0]
+
+
+def test_more_than_three_far_parameters_are_all_named():
+    far = [row(parameter=f"means[{k}, x]", z=1.0 + k) for k in range(1, 6)]
+    *each, others = case(agreement=tuple(far)).findings[:4]
+    assert [finding.code for finding in each] == [LOCATIONS] * 3
+    assert others.text.startswith("More than 1 posterior sd away are also those of the means[2, x]")
+    assert others.text.endswith("the means[1, x].")
 
 
 NOTES = {

@@ -99,6 +99,7 @@ def test_the_correction_is_burmans_with_the_weights_of_the_folds():
     assert found.corrected.mean == pytest.approx(twice.mean(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_two_components_are_corrected_towards_leaving_out_one_row():
     rng = np.random.default_rng(4)
     first = rng.random(120) < 0.4

@@ -6,7 +6,7 @@ from importlib.resources import files
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-NAMES = ("report", "fit", "select", "sweep", "calibration")
+NAMES = ("report", "fit", "select", "sweep", "calibration", "audit", "doctor")
 
 
 def read(name):

@@ -74,6 +74,7 @@ def test_a_selection_is_drawn_again_and_is_no_comparison(tmp_path):
         mx.load(out)
 
 
+@pytest.mark.slow
 def test_a_sweep_is_drawn_again_from_its_cases(tmp_path):
     found = fake.series()
     out = save_sweep(mx.Sweep({Case("series", 3, "full", "default"): found}), tmp_path / "out")

@@ -5,6 +5,7 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
+from mixtures.audit.findings import CODES
 from mixtures.cli.fit_json import fits_text
 from mixtures.compare.sweep import Case, Sweep
 from mixtures.report.plain import plain
@@ -16,6 +17,11 @@ from tests.report.schemas import NAMES, complaints, read
 @pytest.mark.parametrize("name", [*NAMES, "shared"])
 def test_schemas_are_schemas(name):
     Draft202012Validator.check_schema(read(name))
+
+
+def test_every_code_of_an_audit_is_in_its_schema():
+    finding = read("audit")["properties"]["findings"]["items"]
+    assert finding["properties"]["code"]["enum"] == list(CODES)
 
 
 def fit_value():

@@ -71,6 +71,7 @@ def test_the_evidence_bounds_itself_from_below(apart):
     assert found.n_iter_ == 1000
 
 
+@pytest.mark.slow
 def test_nuts_is_double_in_its_threads(apart):
     with jax.enable_x64(False):
         found = make(engine="nuts", n_init=2, max_iter=300, n_draws=2000, n_components=1).fit(apart)

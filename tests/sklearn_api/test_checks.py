@@ -15,13 +15,18 @@ def expected_failures(estimator):
     return {"check_sample_weight_equivalence_on_dense_data": NO_MAXIMUM} if unbounded else {}
 
 
+@parametrize_with_checks([GaussianMixture(n_init=2, random_state=0)], expected_failed_checks=expected_failures)
+def test_sklearn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
 @parametrize_with_checks(
     [
-        GaussianMixture(n_init=2, random_state=0),
         GaussianMixture(2, covariance_type="diag", n_init=3, prior="default", random_state=0),
         GaussianMixture(n_init=2, reg_covar=1e-3, random_state=0),
     ],
     expected_failed_checks=expected_failures,
 )
-def test_sklearn_checks(estimator, check):
+def test_sklearn_checks_of_other_settings(estimator, check):
     check(estimator)
