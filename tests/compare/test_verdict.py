@@ -95,7 +95,7 @@ def test_more_than_three_far_parameters_are_all_named():
     *each, others = case(agreement=tuple(far)).findings[:4]
     assert [finding.code for finding in each] == [LOCATIONS] * 3
     assert others.text.startswith("More than 1 posterior sd away are also those of the means[2, x]")
-    assert others.text.endswith("the means[1, x].")
+    assert others.text.endswith("the mean of x in component 1.")
 
 
 NOTES = {
