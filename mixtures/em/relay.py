@@ -12,7 +12,7 @@ from mixtures._trees import choose
 from mixtures.em.step import EMState
 from mixtures.model import Mixture
 
-_UNDER_WAY = 8
+_ON_A_CPU = 8  # starts under way: side by side they take as long as in turn, however small they are
 _TURN = 10  # E-steps between looking who has ended
 
 
@@ -28,11 +28,10 @@ def relay(
 ) -> EMState:
     """Advance the chosen starts until each has ended or taken `limit` E-steps, on the rows that belong to its number.
 
-    At most `most` are under way at once. More than a few gain nothing, however small they are: on two cores they take
-    as long side by side as in turn.
+    At most `most` are under way at once, and on a CPU only a few.
     """
     num_starts = states.status.shape[0]
-    width = min(most, _UNDER_WAY, num_starts)
+    width = min(most, num_starts, _ON_A_CPU if jax.default_backend() == "cpu" else num_starts)
 
     def is_running(state):
         return (state.status == Status.RUNNING) & (state.num_steps < limit)
