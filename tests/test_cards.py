@@ -323,6 +323,7 @@ def test_results_still_pass_through_transformations_and_files(results, name):
     assert pickle.loads(pickle.dumps(results[name]))._repr_html_() == results[name]._repr_html_()
 
 
+@pytest.mark.slow
 def test_fits_of_many_data_sets_are_a_batch(series):
     model = mx.Mixture.for_data(series, 2)
     x = jnp.stack([series, series + 1.0])

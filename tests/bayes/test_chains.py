@@ -121,6 +121,7 @@ def test_a_model_is_known_again_in_another_process(tmp_path):
     assert len(set(here.values())) == len(here), "different models have different checksums"
 
 
+@pytest.mark.slow
 def test_chains_begin_near_given_parameters():
     """Far apart groups that no chain leaves: its labels are those it was given."""
     rng = np.random.default_rng(3)

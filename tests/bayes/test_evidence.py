@@ -22,6 +22,7 @@ def test_one_component_in_closed_form():
     assert found.mcse < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("covariance", "num_components"), NEAL)
 def test_published_evidence_of_the_galaxies(galaxies, covariance, num_components):  # noqa: F811
     """Neal gives standard errors of 0.005, 0.040 and 0.089; labellings are 2, 6 and 6."""
@@ -85,6 +86,7 @@ def wishart_evidence(x, mean, shrinkage, dof, scale):
     return found + features / 2 * (np.log(shrinkage / (shrinkage + count)) - count * np.log(np.pi))
 
 
+@pytest.mark.slow
 def test_draws_that_are_not_of_the_posterior_are_refused(series):
     model = mx.Mixture.for_data(series, 1)
     vi = mx.fit_vi(model, series, key=KEY, num_starts=1, num_steps=10, num_samples=100)
@@ -98,6 +100,7 @@ def test_draws_that_are_not_of_the_posterior_are_refused(series):
             mx.loo(draws, other)
 
 
+@pytest.mark.slow
 def test_copies_that_are_not_counted_are_refused():
     x = np.random.default_rng(0).normal(size=(30, 2))
     model = mx.Mixture.for_data(x, 2, family=mx.Gaussian("VEV"))

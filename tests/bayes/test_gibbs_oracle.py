@@ -111,6 +111,7 @@ def label_free(posterior):
     )
 
 
+@pytest.mark.slow
 def test_nuts_crosses_between_modes(posterior):
     invariants = posterior.diagnostics.invariants
     assert max(float(s.rhat) for s in invariants.values()) <= 1.01

@@ -68,6 +68,7 @@ def test_vi_is_near_the_known_posterior_of_one_component(single, guide):
         assert abs(summary.sd.item() / sd - 1) < 0.2
 
 
+@pytest.mark.slow
 def test_pathfinder_keeps_two_modes_in_proportion():
     """Two normals of unequal weight, far apart: paths end in either, and resampling gives each its share."""
 

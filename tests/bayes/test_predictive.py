@@ -53,6 +53,7 @@ def test_tails_of_prior_data_are_uniform(explicit):
 MEAN = {"mean": lambda x: jnp.mean(x)}
 
 
+@pytest.mark.slow
 def test_a_misfit_is_found_and_a_fit_is_not():
     x = load("faithful").values
     one, two = (mx.fit_gibbs(mx.Mixture.for_data(x, k), x, key=KEY, num_warmup=200, num_samples=500) for k in (1, 2))

@@ -36,6 +36,7 @@ def study(model, fit, count=150, **settings):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_engines_are_calibrated(explicit, engine):
     seen = []

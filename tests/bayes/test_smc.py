@@ -70,6 +70,7 @@ def test_published_evidence_of_the_galaxies(galaxies):
     assert found.info.log_evidence_mcse < 0.1
 
 
+@pytest.mark.slow
 def test_evidence_is_the_average_likelihood_under_the_prior():
     """Few rows, so that plain draws from the prior are enough."""
     x = np.array([-1.0, 0.2, 0.5, 2.5, 3.0])
@@ -85,6 +86,7 @@ def test_evidence_is_the_average_likelihood_under_the_prior():
     assert abs(info.log_evidence - expected) < 4 * np.hypot(error, max(info.log_evidence_mcse, 0.01))
 
 
+@pytest.mark.slow
 def test_modes_in_their_proportions():
     """A row between two groups belongs to either: how often each pair is together, by a sum over all allocations."""
     x = np.array([-3.0, -2.4, -2.0, 0.2, 2.1, 2.9])
@@ -118,6 +120,7 @@ def test_same_posterior_as_nuts(series):
         assert a.sd == pytest.approx(b.sd, rel=0.1)
 
 
+@pytest.mark.slow
 def test_inside_a_transformation():
     x = jnp.asarray(np.random.default_rng(2).normal(size=30))
 

@@ -79,6 +79,7 @@ def test_a_step_leaves_the_joint_distribution_as_it_is(shared):
     assert np.abs(z).max() < 4, z.round(1)
 
 
+@pytest.mark.slow
 def test_well_separated_groups_are_counted():
     rng = np.random.default_rng(1)
     x = np.concatenate([rng.normal(centre, 1, 40) for centre in (-12, 0, 12)])
@@ -103,6 +104,7 @@ class ShiftedByOne(dist.Distribution):
         return self.base.log_prob(value - 1)
 
 
+@pytest.mark.slow
 def test_posterior_of_few_rows_by_enumeration():
     """Five rows: P(K) against the sum over all labelled allocations, with each cluster's evidence in closed form."""
     x, most = np.array([-0.3, 0.1, 0.4, 2.9, 3.3]), 3

@@ -17,6 +17,7 @@ def test_all_methods_are_those_of_the_package():
     assert chosen_methods("ML, observed; NUTS") == ("ML, observed", "NUTS")
 
 
+@pytest.mark.slow
 def test_calibrate(run):
     code, output, errors = run(
         *("calibrate", SERIES, "-k", "2", "--rows", "40", "--simulations", "12", "--methods", "MAP, observed"),

@@ -75,6 +75,7 @@ def test_bad_input(run, tmp_path, name):
     assert everything(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_noise_is_offered(run, tmp_path):
     """Each candidate has one parameter more, and the task says why."""
     source = tmp_path / "noisy.csv"

@@ -34,6 +34,7 @@ def cases(monkeypatch):
     return stand_in
 
 
+@pytest.mark.slow
 def test_sweep(run, cases):
     code, output, errors = run("sweep", SERIES, "-k", "2,3", "--covariance", "E", "--quick", "-o", "here")
     assert code == 0

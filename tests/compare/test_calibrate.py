@@ -52,6 +52,7 @@ def test_an_interval_of_coverage_has_width_even_where_nothing_was_missed(held, t
     assert np.isnan(wilson(0, 0)).all()
 
 
+@pytest.mark.slow
 def test_posterior_intervals_are_nominal_under_their_prior():
     seen = []
     found = mx.calibrate(

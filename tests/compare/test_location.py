@@ -47,6 +47,7 @@ def test_distance_is_in_posterior_sds(single):
     assert np.isnan(location(model, model.prepare(x), fit.params, few, few).map)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [0.0, 0.7])
 def test_few_draws_in_many_dimensions_do_not_make_distances_longer(correlation):
     """A point five sds away in 20 dimensions, by 4 × 100 draws: uncorrected, its square is 5 % to 20 % too large."""
@@ -96,6 +97,7 @@ def test_a_bootstrap_that_would_take_long_is_refused_in_words(single, monkeypatc
     assert np.isnan(refused.errors).all()
 
 
+@pytest.mark.slow
 def test_prediction_is_of_rows_left_out(single):
     """EM's plug-in normal predicts worse than the posterior, which knows that it is uncertain, by about d/2N a row."""
     model, x, fit = single

@@ -123,6 +123,7 @@ def test_a_fit_that_is_given_is_a_start_of_every_fold(series):
         mx.cross_validate(ONE, series, key=KEY, fit=fit)
 
 
+@pytest.mark.slow
 def test_each_fold_is_the_fit_of_the_others():
     x = load("acidity").values
     model = mx.Mixture(mx.Gaussian("tied"), 2)

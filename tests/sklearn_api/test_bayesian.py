@@ -54,6 +54,7 @@ def test_predictions_are_averaged_over_draws(apart, fitted):
         np.testing.assert_allclose(copy.predict_proba(apart).T, np.exp(average - logsumexp(average, axis=0)), atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_evidence_bounds_itself_from_below(apart):
     """Of one normal component with a conjugate prior the evidence is known (Murphy 2007, equation 266)."""
     prior = {"mean_prior": [0.0, 0.0], "mean_precision_prior": 1.0, "degrees_of_freedom_prior": 4.0}
@@ -82,6 +83,7 @@ def test_nuts_is_double_in_its_threads(apart):
     np.testing.assert_allclose(found.means_[0], apart.mean(axis=0), atol=0.5)
 
 
+@pytest.mark.slow
 def test_no_estimates_of_what_did_not_converge(apart):
     with pytest.warns(ConvergenceWarning, match="raise max_iter"):
         found = make(max_iter=60, n_draws=100).fit(apart)
