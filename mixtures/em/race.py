@@ -72,7 +72,8 @@ def short_runs(
     counts, lengths = jnp.asarray(heats, jnp.int32).T
 
     def heat(number, states):
-        return advance_best(accelerate, model, rows, states, counts[number], atol, jnp.minimum(limit, lengths[number]))
+        until = jnp.minimum(limit, lengths[number])
+        return advance_best(accelerate, model, rows, states, counts[number], num_starts, atol, until)
 
     return jax.lax.fori_loop(0, len(heats), heat, states)
 
@@ -107,7 +108,8 @@ def settle(
 
     def one_round(carry):
         states, number = carry
-        states = advance_best(method, model, rows, states, counts[number], atol, lengths[number], most)
+        now = jnp.minimum(number, len(rounds) - 1)
+        states = advance_best(method, model, rows, states, counts[now], most, atol, lengths[now])
         return _with_status(states, _cut_short(states, limit)), number + 1
 
     def unsettled(carry):
@@ -152,12 +154,12 @@ def climb_each(
     return _with_status(ended, _cut_short(ended, limit))
 
 
-def advance_best(method, model, rows, states: EMState, count: int | Int[Array, ""], atol, limit, most=None) -> EMState:
-    """Advance the `count` highest of the starts that have not ended."""
+def advance_best(method, model, rows, states: EMState, count: Int[Array, ""], most: int, atol, limit) -> EMState:
+    """Advance the `count` highest of the starts that have not ended; they are never more than `most`."""
     running = states.status == Status.RUNNING
     rank = jnp.argsort(jnp.argsort(jnp.where(running, -states.objective, jnp.inf)))
-    most = min(most or rank.shape[0], lanes(rows.num_rows, model, rank.shape[0]))
-    return relay(method, model, lambda _: rows, states, running & (rank < count), atol, limit, most)
+    together = lanes(rows.num_rows, model, most)
+    return relay(method, model, lambda _: rows, states, running & (rank < count), atol, limit, together)
 
 
 def _cut_short(states: EMState, limit) -> Int[Array, "*R"]:

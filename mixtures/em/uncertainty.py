@@ -70,11 +70,11 @@ class StandardErrors(eqx.Module, Shown):
         """Every free parameter with its standard error, or why there are none."""
         if self.refused:
             return Card(f"Standard errors, {self.kind}: refused", [self.reason])
-        model = self.coordinates.model
-        values = model.family.estimates(self.coordinates.params(self.point))
+        model, params = self.coordinates.model, self.coordinates.params(self.point)
+        values = model.family.estimates(params)
         rows = [
             (one.name, plus_minus(float(values[one.key][one.entry]), float(self.values[one.key][one.entry])))
-            for one in model.numbered_estimates(model.family.locations(self.coordinates.params(self.point)).shape[-1])
+            for one in model.numbered_estimates(model.family.locations(params).shape[-1])
         ]
         return Card(f"Standard errors, {self.kind}: available", [], ("parameter", "estimate ± standard error"), rows)
 

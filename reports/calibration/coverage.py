@@ -137,21 +137,26 @@ def _least(rows: list[dict]) -> str:
     return f"{row['coverage']:.0%} ({100 * low:.0f}–{100 * high:.0f}), {row['quantity']}"
 
 
+def usable_cores() -> list[int]:
+    """The cores this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 def keep_to_one(cores) -> None:
     """Let this process use one core: programs so small take twice the processor's time if they share out their work."""
-    if hasattr(os, "sched_setaffinity"):  # not on every system
+    if hasattr(os, "sched_setaffinity"):  # on Linux alone
         os.sched_setaffinity(0, {cores.get()})
 
 
 def main() -> None:
     """Run the designs, two at once, and write what was found."""
     begin, context = time.perf_counter(), get_context("spawn")
-    with TemporaryDirectory() as programs, context.Manager() as manager:
+    cores, free = context.Queue(), usable_cores()
+    for core in free:
+        cores.put(core)
+    with TemporaryDirectory() as programs:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = programs  # designs of one size share a program
-        cores = manager.Queue()
-        for core in range(os.cpu_count() or 1):
-            cores.put(core)
-        with ProcessPoolExecutor(os.cpu_count(), context, keep_to_one, (cores,)) as pool:
+        with ProcessPoolExecutor(len(free), context, keep_to_one, (cores,)) as pool:
             studies = dict(zip(DESIGNS, pool.map(study, DESIGNS), strict=True))
     content = {
         "command": "uv run python reports/calibration/coverage.py",

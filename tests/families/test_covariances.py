@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import wishart
 
 import mixtures as mx
+from mixtures._kernel import Frame
 from mixtures.coordinates import Coordinates
 from mixtures.datasets import load
 from mixtures.families.covariances import BY_CODE, COVARIANCE_MODELS
@@ -80,7 +81,7 @@ def test_m_step_converges_to_a_stationary_point_of_the_expected_log_likelihood(c
     _, mixture, stats = case
     params, path = maximise(mixture, stats, 200)
     assert np.diff(path).min() > -1e-9 * abs(path[-1])
-    coordinates = Coordinates(mixture, *jnp.zeros((2, mixture.num_parameters(4))).at[1].set(1.0), NUM_FEATURES)
+    coordinates = Coordinates.of(mixture, Frame(jnp.zeros(NUM_FEATURES), jnp.ones(NUM_FEATURES)))
     u = coordinates.vector(params)
     gradient = jax.jit(jax.grad(lambda u: mixture.family.expected_log_density(coordinates.params(u), stats)))(u)
     np.testing.assert_allclose(gradient, 0.0, atol=1e-4)

@@ -215,3 +215,10 @@ def test_refused_standard_errors_are_null_with_their_reason():
 
 def test_the_folder_of_the_data_is_not_told():
     assert "/" not in content(fake.series())["data"]["source"]
+
+
+def test_coverage_that_was_asked_for_and_not_measured_is_said():
+    asked = replace(fake.without_map(fake.plane()), settings={"num_simulations": 100})
+    words = "Coverage was not measured as asked"
+    assert any(words in sentence for sentence in content(asked)["further"]["sentences"])
+    assert not any(words in s for s in content(replace(asked, settings={}))["further"]["sentences"])

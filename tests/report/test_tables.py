@@ -159,6 +159,13 @@ def test_methods_say_what_was_run(name, said):
     assert [words for words in said if words not in paragraph] == []
 
 
+def test_methods_do_not_say_of_pathfinder_that_it_kept_the_best_start():
+    value = content(fake.series())
+    value["fits"]["vi"]["guide"] = "pathfinder"
+    assert "its paths resampled by importance" in methods(value).paragraph
+    assert "best of several starts" not in methods(value).paragraph
+
+
 def test_markdown_says_the_verdict_first_and_the_reasons(value):
     text = markdown(value)
     assert text.index(value["verdict"]["reasons"][0][:20]) > text.index("**") > text.index("# ")
