@@ -38,5 +38,7 @@ def plus_minus(value: float | None, error: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage; a small one is never rounded to nothing."""
+    """A share as a percentage; one that is not nothing or all is never rounded to that."""
+    if 0.995 <= share < 1:
+        return "over 99 %"
     return "under 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")

@@ -11,10 +11,10 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = " ".join(
     [os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=2 --xla_backend_optimization_level=0"]
 )
-# What one test process has compiled, the others need not: the first to start makes the folder.
+# What takes long to compile the processes share: the first to start makes the folder.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="mixtures-tests-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "3"
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
@@ -43,8 +43,13 @@ def pytest_xdist_make_scheduler(config, log):
     return WholeFiles(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]):
-    """The longest files first, which the option --no-loadscope-reorder keeps so."""
+    """Mark what is slow; the longest files first, which the option --no-loadscope-reorder keeps so."""
+    for item in items:
+        kept = item.get_closest_marker("slow_but")
+        if kept and item.callspec.id not in kept.args:
+            item.add_marker("slow")
     rank = {start: number for number, start in enumerate(_FIRST)}
     places = [item.path.relative_to(_TESTS).as_posix() for item in items]
     ranks = [min((rank[s] for s in _FIRST if place.startswith(s)), default=len(rank)) for place in places]

@@ -41,6 +41,7 @@ HELD_IN_ONE_DIMENSION = {
 }
 
 
+@pytest.mark.slow_but("mean")
 @pytest.mark.parametrize("name", HELD_IN_ONE_DIMENSION)
 def test_maximum_is_that_of_an_optimiser_over_the_free_numbers(name):
     held, unpack, start = HELD_IN_ONE_DIMENSION[name]
@@ -60,6 +61,7 @@ def test_maximum_is_that_of_an_optimiser_over_the_free_numbers(name):
     assert model.num_parameters(1) == len(start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("covariance", ["full", "VEV"])
 def test_two_means_held_in_two_dimensions(covariance):
     """The maximum is stationary in every free direction, and EM climbs to it monotonically from any start."""
@@ -74,6 +76,7 @@ def test_two_means_held_in_two_dimensions(covariance):
     assert float(jnp.abs(gradient).max()) < 1e-3
 
 
+@pytest.mark.slow
 def test_holding_the_estimates_changes_nothing():
     model = mx.Mixture.for_data(FAITHFUL, 2)
     free = mx.fit_em(model, FAITHFUL, key=jax.random.key(0), num_starts=8)
@@ -120,6 +123,7 @@ def test_standard_errors_are_those_of_the_free_parameters():
     np.testing.assert_array_equal(errors.values["weights"], 0.0)
 
 
+@pytest.mark.slow
 def test_posterior_of_the_free_parameters():
     """Known weights and covariances: NUTS against a grid over the two free means.
 
@@ -154,6 +158,7 @@ def test_posterior_of_the_free_parameters():
         np.testing.assert_allclose(draws[..., which].std(), sd, rtol=0.2)
 
 
+@pytest.mark.slow
 def test_labels_of_held_components_stay():
     """The held component has the largest mean, and keeps the first place."""
     model = mx.Mixture(mx.Gaussian(), 3).with_fixed(means=[80.0, NAN, NAN])
@@ -221,6 +226,7 @@ def test_other_values_do_not_recompile():
     assert count == 1
 
 
+@pytest.mark.slow_but("full", "tied")
 @pytest.mark.parametrize("covariance", ["tied", "tied_diagonal", "tied_spherical", "full", "diagonal", "spherical"])
 def test_covariances_of_every_shape_may_be_held(covariance):
     """A fit in which everything but the means is held keeps the covariances given."""
@@ -238,6 +244,7 @@ def test_covariances_of_every_shape_may_be_held(covariance):
     np.testing.assert_allclose(fit.params.covariances, np.stack([expected] * 2), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_is_held_is_not_freed_by_holding_more():
     with pytest.raises(ValueError, match="already holds its means"):
         mx.Mixture(mx.Gaussian(), 2).with_fixed(means=[1.0, NAN]).with_fixed(weights=[0.5, 0.5])

@@ -8,6 +8,7 @@ import mixtures as mx
 from mixtures.datasets import load
 
 
+@pytest.mark.slow
 def test_the_fit_and_its_standard_errors_stay():
     x = load("faithful").values[:, 1]  # whole minutes: 51 distinct values among 272
     values, weights = mx.fold_duplicates(x)

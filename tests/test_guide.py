@@ -20,8 +20,8 @@ from mixtures.cli.app import app
 GUIDE = Path(__file__).parent.parent / "mixtures" / "guide"
 PAGES = sorted(GUIDE.glob("*.md"))
 GALLERY = sorted(GUIDE.glob("gallery/*.py"))
-LONG = {"components", "comparing", "checking", "models", "rows", "uncertainty"}
-LONG |= {"plot_study", "plot_together", "plot_groups", "plot_how_many"}
+LONG = {"checking", "comparing", "components", "engines", "first-fit", "from-mclust", "from-pymc", "models", "rows"}
+LONG |= {"compiled", "unbounded", "uncertainty", "plot_study", "plot_together", "plot_groups", "plot_how_many"}
 FENCE = re.compile(r"(?:<!-- needs (?P<needs>\w+) -->\n)? *```(?P<kind>python|text)\n(?P<code>.*?)\n *```", re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?")
 

@@ -6,7 +6,10 @@ ArviZ leaves NumPyro lazily loaded, in which state its submodules lose attribute
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_arviz_may_be_imported_first():
     program = (
         "import arviz, mixtures, jax, jax.numpy as jnp\n"

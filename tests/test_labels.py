@@ -67,6 +67,7 @@ def test_ecr_maximises_agreement_with_the_pivot(draws):
         assert sum((allocated[pivot == k] == chosen[k]).sum() for k in range(3)) == max(hits)
 
 
+@pytest.mark.slow
 def test_methods_agree_where_labels_are_plain_and_not_where_they_are_not():
     rng = np.random.default_rng(4)
     far = np.concatenate([rng.normal(m, 1.0, 30) for m in (0.0, 10.0)])

@@ -13,6 +13,7 @@ LAYERS = [
         "_kernel",
         "_status",
         "_checks",
+        "_choices",
         "_drivers",
         "_distributions",
         "_rotations",

@@ -27,6 +27,7 @@ def test_a_study_has_its_question_command_result_and_lesson(name):
     assert f"]({name}/README.md)" in (rebuild.HERE / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_study_made_again_has_the_same_numbers(tmp_path, monkeypatch):
     """Other releases of the libraries give other draws, so posterior means agree within five Monte Carlo errors."""
     monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])

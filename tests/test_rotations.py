@@ -36,6 +36,7 @@ def test_density_integrates_to_one_in_the_plane():
     assert total == pytest.approx(1.0, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_draws_are_rotations_without_a_preferred_direction():
     draws = UniformRotation(3).sample(jax.random.key(2), (4000,))
     assert bool(jnp.all(rotation(draws)))

@@ -23,6 +23,7 @@ def test_every_method_reaches_the_known_maximum(start):
     np.testing.assert_allclose(fit.log_likelihood, -1130.264, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_fit_started_at_its_own_end_stays_there():
     model = mx.Mixture.for_data(FAITHFUL, 2)
     first = mx.fit_em(model, FAITHFUL, key=KEY, num_starts=4)
@@ -55,6 +56,7 @@ def test_random_partitions_lie_near_the_middle():
     assert (np.ptp(start.means, axis=1) > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["partitions", "hierarchical"])
 def test_small_groups_do_not_start_singular(start):
     """Six rows for three components in two dimensions."""

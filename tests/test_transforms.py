@@ -35,6 +35,7 @@ def studies():
     return jnp.asarray(rng.normal(size=(4, 60)) + 4.0 * (rng.random((4, 60)) < 0.4))
 
 
+@pytest.mark.slow_but("em")
 @pytest.mark.parametrize("fit", [em, vi, nuts], ids=["em", "vi", "nuts"])
 def test_jit_and_vmap_over_data_sets(fit, studies):
     """A simulation study is one compiled call, and each of its fits is the fit of that data set alone."""
@@ -73,6 +74,7 @@ def test_new_data_of_the_same_shape_and_new_numbers_do_not_recompile(studies):
     assert count_traces() == traces
 
 
+@pytest.mark.slow
 def test_float32_is_right_too():
     """In single precision, on data far from zero, EM finds what it finds in double."""
     rng = np.random.default_rng(8)
@@ -90,6 +92,7 @@ def test_float32_is_right_too():
         assert bool((jnp.linalg.eigvalsh(single.params.covariances) > 0).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["automatic", "explicit"])
 def test_rows_sharded_over_two_devices(kind, studies):
     """Every engine accepts rows spread over devices, under either kind of JAX mesh, and finds the same."""
@@ -103,6 +106,7 @@ def test_rows_sharded_over_two_devices(kind, studies):
         assert bool(jnp.isfinite(nuts(sharded, KEY).log_joint).all())
 
 
+@pytest.mark.slow
 def test_a_fit_carries_no_data_and_no_closures(studies):
     """Every leaf of a result is an array of the size of the parameters, starts or draws."""
     x = jnp.tile(studies[0], 20)
@@ -112,6 +116,7 @@ def test_a_fit_carries_no_data_and_no_closures(studies):
         assert not any(x.size in leaf.shape for leaf in leaves)
 
 
+@pytest.mark.slow
 def test_starts_may_be_mapped_and_the_model_closed_over(studies):
     """With a prior whose weights are a NumPyro distribution, and a start for each lane, fits are those one by one."""
     prior = mx.priors.Independent(dist.Dirichlet(jnp.full(2, 2.0)), dist.Normal(2.0, 5.0), dist.HalfNormal(3.0))

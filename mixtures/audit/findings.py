@@ -9,21 +9,21 @@ from mixtures._cards import Card, Shown
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-CODES = {
-    "responsibilities-wrong-axis": "responsibilities are normalised over rows, not over components",
-    "responsibilities-not-normalised": "responsibilities of a row do not sum to one",
-    "responsibilities-wrong": "responsibilities are not the posterior probabilities of the components",
-    "weights-ignored": "an update ignores the weights",
-    "variance-scale": "a standard deviation stands where a variance is meant, or the reverse",
-    "underflow": "densities underflow to zero",
-    "m-step-not-maximiser": "the M-step does not maximise the expected log-likelihood",
-    "weights-not-normalised": "weights do not sum to one",
-    "identical-components": "components start identical and stay so",
-    "likelihood-decreases": "the likelihood decreases",
-    "not-stationary": "the solution is not stationary",
-    "better-mode": "a better mode exists",
-    "unbounded-likelihood": "the likelihood is unbounded here",
-}  # in the order to mend them: causes before what follows from them
+CODES = (  # in the order to mend them: causes before what follows from them
+    "responsibilities-wrong-axis",
+    "responsibilities-not-normalised",
+    "responsibilities-wrong",
+    "weights-ignored",
+    "variance-scale",
+    "underflow",
+    "m-step-not-maximiser",
+    "weights-not-normalised",
+    "identical-components",
+    "likelihood-decreases",
+    "not-stationary",
+    "better-mode",
+    "unbounded-likelihood",
+)
 
 
 @dataclass(frozen=True)
@@ -106,4 +106,4 @@ class Audit(Shown):
 
 def in_order(findings: list[Finding]) -> tuple[Finding, ...]:
     """Findings in the order to mend them."""
-    return tuple(sorted(findings, key=lambda finding: list(CODES).index(finding.code)))
+    return tuple(sorted(findings, key=lambda finding: CODES.index(finding.code)))

@@ -9,9 +9,10 @@ from mixtures.audit import probes
 from mixtures.audit.layouts import Raw
 from mixtures.audit.program import Program
 from mixtures.audit.reference import Solution, maximiser, pooled, power, scatter
+from mixtures.families.covariances import CONJUGATE_MODELS
 
 Array = np.ndarray
-_MODELS = ("full", "diagonal", "spherical", "tied", "tied_diagonal", "tied_spherical")
+_MODELS = tuple(model.name for model in CONJUGATE_MODELS)
 RIDGE = 1e-3  # of the data's variance: a ridge below it is a convention
 CENTRE, DIVISOR = "the new means", "n_k"
 

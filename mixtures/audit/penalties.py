@@ -89,6 +89,8 @@ def inverse_wishart(
         if found is None:
             continue
         dof, scale = found[0], found[1:] * units[entries]
+        if size == 1 and covariance == "tied" and abs(dof) <= tolerance * len(rows):
+            return [ridge(scale[0] / len(rows), "variance")]  # the same update, and the likelier reading
         if dof > -tolerance and (found[1:][entries[0] == entries[1]] > tolerance).all():
             added = ", ".join(f"{value:.4g}" for value in scale)
             formula = f"Σ_k = (S_k + Λ) / (n_k + {max(dof, 0.0):.4g}) with Λ = ({added})"

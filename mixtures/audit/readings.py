@@ -9,10 +9,10 @@ import numpy as np
 from mixtures.audit.layouts import Layout
 from mixtures.audit.reference import Solution, log_likelihood, maximiser, power, responsibilities
 from mixtures.families import Gaussian
-from mixtures.families.covariances import COVARIANCE_MODELS
+from mixtures.families.covariances import CONJUGATE_MODELS, COVARIANCE_MODELS
 from mixtures.model import Mixture
 
-CLOSED_FORM = ("full", "diagonal", "spherical", "tied", "tied_diagonal", "tied_spherical")
+CLOSED_FORM = tuple(model.name for model in CONJUGATE_MODELS)
 SHORT, FAST = 0.5, 2e-3  # nats still to gain, and nats per row in the next step: twice the loosest usual tolerance
 _SETTLED = 1e-3  # nats per row in the next step, at a point where common programs stop
 

@@ -17,6 +17,7 @@ from mixtures.data import as_data
 from mixtures.em.fit import fit_em
 from mixtures.em.spurious import spurious
 from mixtures.families import Gaussian
+from mixtures.families.covariances import COVARIANCE_MODELS
 from mixtures.model import Mixture
 
 _BETTER = 1.0  # nats between modes that matter: a likelihood ratio of e
@@ -84,7 +85,8 @@ def _better(rows, model: Mixture, search, height: float) -> list[Finding]:
 
 
 def _unbounded(rows: np.ndarray, model: Mixture, search, solution: Solution) -> list[Finding]:
-    if model.num_components == 1 or cast(Gaussian, model.family).covariance.startswith("tied"):
+    shared = COVARIANCE_MODELS[cast(Gaussian, model.family).covariance].code.startswith("E")  # one volume for all
+    if model.num_components == 1 or shared:
         return []
     ties = as_data(rows).ties()
     if not ties:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import equinox as eqx
 import jax
@@ -51,13 +52,14 @@ class PredictiveCheck(Shown):
     """Statistics of the data, and of data sets of the same size simulated under draws of the parameters.
 
     `observed[name]` has the statistic's own shape, and `simulated[name]` one more axis, of draws, before it. They are
-    of `num_used` rows: all `num_rows`, or a random sample of them.
+    of `num_used` rows: all `num_rows`, or a random sample of them. `columns` are the features' names, if they have any.
     """
 
     observed: dict[str, Float[np.ndarray, "..."]]
     simulated: dict[str, Float[np.ndarray, "S ..."]]
     num_used: int
     num_rows: int
+    columns: tuple[str, ...] = ()
     caution: str = ""  # where the draws are not to be used
 
     @property
@@ -87,9 +89,9 @@ class PredictiveCheck(Shown):
         if self.caution:
             return self.caution
         told = [
-            f"{name}{[i + 1 for i in place] if place else ''} {self.observed[name][place]:.4g}, simulated "
-            f"{np.quantile(self.simulated[name][(slice(None), *place)], 0.05):.4g} to "
-            f"{np.quantile(self.simulated[name][(slice(None), *place)], 0.95):.4g} (90 %)"
+            f"{self._called(name, place)} {self.observed[name][place]:.4g}, simulated "
+            f"{np.quantile(self.simulated[name][(slice(None), *place)], _UNUSUAL / 2):.4g} to "
+            f"{np.quantile(self.simulated[name][(slice(None), *place)], 1 - _UNUSUAL / 2):.4g}"
             for name, tail in self.tails.items()
             for place in np.ndindex(tail.shape)
             if tail[place] < _UNUSUAL
@@ -103,6 +105,13 @@ class PredictiveCheck(Shown):
             return f"All {total} statistics of the data are as in data simulated from the model.{sample}"
         outside = f"statistics lie outside the central {1 - _UNUSUAL:.0%}"
         return f"{len(told)} of {total} {outside}: {'; '.join(told)}.{sample}"
+
+    def _called(self, name: str, place: tuple[int, ...]) -> str:
+        """A statistic by name, with the features that one of ours is of."""
+        if name not in STATISTICS or not self.columns:
+            return f"{name}{[i + 1 for i in place] if place else ''}"
+        features = self.columns if name != "correlation" else [" and ".join(p) for p in combinations(self.columns, 2)]
+        return f"{name} of {features[place[0]]}"
 
     def card(self) -> Card:
         """Every statistic of the data beside those of simulated data."""

@@ -23,7 +23,7 @@ NUM_WEIGHED = 256  # draws that an ELBO is estimated from, to choose among start
 type Energy = Callable[[Float[Array, " d"]], Float[Array, ""]]  # minus the log posterior density
 
 
-class Guide(NamedTuple):
+class Approximation(NamedTuple):
     """A family of approximations, from a start to a distribution, and how fast it is optimised."""
 
     distribution: Callable[[Float[Array, " d"]], dist.Distribution]
@@ -31,10 +31,10 @@ class Guide(NamedTuple):
 
 
 OPTIMISED = {
-    "full_rank": Guide(full_rank, 0.05),
-    "mean_field": Guide(mean_field, 0.05),
-    "laplace": Guide(point, 0.05),
-    "flow": Guide(flow, 0.005),
+    "full_rank": Approximation(full_rank, 0.05),
+    "mean_field": Approximation(mean_field, 0.05),
+    "laplace": Approximation(point, 0.05),
+    "flow": Approximation(flow, 0.005),
 }
 
 
@@ -76,7 +76,7 @@ class Optimised(NamedTuple):
 def optimise(
     energy: Energy,
     coordinates: Coordinates,
-    guide: Guide,
+    guide: Approximation,
     model: Mixture,
     key: Key[Array, ""],
     u: Float[Array, " d"],
@@ -123,7 +123,7 @@ def optimise(
 
 
 def weigh(
-    energy: Energy, guide: Guide, params: dict[str, Any], key: Key[Array, ""], u: Float[Array, " d"], count: int
+    energy: Energy, guide: Approximation, params: dict[str, Any], key: Key[Array, ""], u: Float[Array, " d"], count: int
 ) -> tuple[Float[Array, "S d"], Float[Array, " S"]]:
     """Draws from a guide with these parameters, and their log importance weights."""
     found = cast(dist.Distribution, numpyro.handlers.substitute(guide.distribution, data=params)(u))

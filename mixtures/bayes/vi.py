@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key, Real
 
 from mixtures._checks import check_choice, check_count, is_traced
+from mixtures._choices import GUIDES
 from mixtures._drivers import OnProgress
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit
@@ -34,7 +35,6 @@ from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 from mixtures.starts import cautious_starts
 
-GUIDES = (*OPTIMISED, "pathfinder")
 _MAX_DRIFT = 0.1  # nats
 _MOST_DRIFT = 1.0  # nats, however uncertain: noise is no evidence that a guide has settled
 _NEAR = 5.0  # nats below the best ELBO: what another mode of that height holds is no longer worth a word

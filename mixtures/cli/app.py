@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from mixtures._choices import Guide
 from mixtures.cli import options
 from mixtures.cli.auditing import audit
 from mixtures.cli.calibrating import calibrate
@@ -88,7 +89,7 @@ def compare(
     ] = None,
     quick: options.Quick = False,
     starts: options.Starts = None,
-    guide: Annotated[options.Guide, typer.Option(help="Guide of variational inference.")] = options.Guide.full_rank,
+    guide: Annotated[Guide, typer.Option(help="Guide of variational inference.")] = Guide.full_rank,
     chains: Annotated[int | None, typer.Option(min=1, metavar="C", help="NUTS chains (4 if not given).")] = None,
     warmup: Annotated[
         int | None, typer.Option(min=1, metavar="W", help="NUTS warm-up iterations of a chain (1000 if not given).")

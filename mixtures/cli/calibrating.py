@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixtures._choices import CALIBRATED
 from mixtures.cli import display, options
 from mixtures.cli.prepare import default_folder, prepare
 from mixtures.cli.runtime import exit_codes
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from mixtures.model import Mixture
     from mixtures.report.calibration import CalibrationRun
 
-_KINDS = ("observed", "opg", "sandwich", "bootstrap")
-_METHODS = (*(f"{objective}, {kind}" for objective in ("ML", "MAP") for kind in _KINDS), "VI", "NUTS")
-
 
 def check_level(level: float) -> float:
     """A probability."""
@@ -32,14 +30,14 @@ def check_level(level: float) -> float:
 def check_methods(text: str) -> str:
     """A semicolon list of methods, or a word for all of them."""
     for name in chosen_methods(text):
-        if name not in _METHODS:
-            raise typer.BadParameter(f"{name!r} is not one of {'; '.join(_METHODS)}.")
+        if name not in CALIBRATED:
+            raise typer.BadParameter(f"{name!r} is not one of {'; '.join(CALIBRATED)}.")
     return text
 
 
 def chosen_methods(text: str) -> tuple[str, ...]:
     """Names of the methods asked for."""
-    return _METHODS if text == "all" else tuple(name.strip() for name in text.split(";"))
+    return CALIBRATED if text == "all" else tuple(name.strip() for name in text.split(";"))
 
 
 def calibrate(

@@ -202,7 +202,7 @@ def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequenc
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
     if len(rows) > _MOST_ROWS:
-        console.print(f"… and {len(rows) - _MOST_ROWS} more parameters, which the written files have.")
+        console.print(f"… and {len(rows) - _MOST_ROWS} more.")
     console.print()
 
 

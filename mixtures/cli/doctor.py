@@ -2,9 +2,10 @@
 
 import importlib.util
 import platform
+import re
 import shutil
 import time
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,7 @@ from mixtures.cli import display, options
 from mixtures.cli.runtime import FAILED, cache_folder, check_writable, exit_codes, prepare_jax
 from mixtures.cli.screen import Screen
 
-_NEEDED = (
-    *("jax", "jaxlib", "numpyro", "numpy", "scipy", "equinox", "jaxtyping", "optax", "blackjax", "arviz"),
-    *("arviz-stats", "xarray", "h5netcdf", "h5py", "pandas", "matplotlib", "jinja2", "typer", "rich", "platformdirs"),
-)
+_BENEATH = ("jaxlib", "xarray")  # what else results depend on, brought by what mixtures needs
 _OPTIONAL = {  # module: what it is for
     "pyarrow": "Parquet files",
     "sklearn": "scikit-learn's interface",
@@ -67,7 +65,8 @@ def examine() -> dict[str, Any]:
 def _versions(problems: list[str]) -> dict[str, str | None]:
     from mixtures._version import __version__
 
-    found = {name: _version(name) for name in _NEEDED}
+    needed = [re.split(r"[^\w-]", one)[0] for one in requires("mixtures") or () if "extra ==" not in one]
+    found = {name: _version(name) for name in (*needed, *_BENEATH)}
     if missing := [name for name, number in found.items() if number is None]:
         problems.append(f"Not installed: {', '.join(missing)}; install mixtures again, with pip or uv.")
     return {"mixtures": __version__, "python": platform.python_version(), "platform": platform.platform(), **found}

@@ -7,16 +7,6 @@ from typing import Annotated
 import typer
 
 
-class Guide(StrEnum):
-    """Guides of variational inference."""
-
-    full_rank = "full_rank"
-    mean_field = "mean_field"
-    laplace = "laplace"
-    flow = "flow"
-    pathfinder = "pathfinder"
-
-
 class Truth(StrEnum):
     """What data sets are simulated from."""
 

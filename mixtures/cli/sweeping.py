@@ -107,11 +107,39 @@ def prepare(asked: Asked, folder: Path) -> tuple[dict[str, "Data"], dict[str, "P
 
 
 def _prior(calls: dict[str, Any] | None) -> "Prior":
-    from mixtures.cli.prior_text import build_prior
+    from mixtures.cli.prior_text import PriorError, build_prior
+    from mixtures.em.fit import refuse_unbounded_weights
+    from mixtures.model import Mixture
 
     if calls is None:
         return None
-    return lambda values, model: build_prior(calls, model.family, model.num_components, values.shape[1])
+
+    def make(values, model):
+        prior = build_prior(calls, model.family, model.num_components, values.shape[1])
+        try:
+            refuse_unbounded_weights(Mixture(model.family, model.num_components, prior), values.shape[1])
+        except ValueError as error:
+            raise PriorError(str(error)) from error
+        return prior
+
+    return make
+
+
+def _covariances(asked: Asked, data: dict[str, "Data"]) -> list[str]:
+    """Names of covariance models, which must mean the same for every data set."""
+    from mixtures._files import listed
+
+    names = {name: chosen_covariances(asked.covariance, one.values.shape[1]) for name, one in data.items()}
+    most = max(names.values(), key=len)
+    for name, fewer in names.items():
+        if fewer != most:
+            lost = listed([one for one in most if one not in fewer])
+            raise typer.BadParameter(
+                f"{name} has one column, for which there is no model {lost}; sweep it by itself, or choose of "
+                f"{listed(fewer)}.",
+                param_hint="--covariance",
+            )
+    return most
 
 
 def run(
@@ -127,7 +155,7 @@ def run(
 
     from mixtures.compare.sweep import sweep as run_all
 
-    features = min(one.values.shape[1] for one in data.values())
+    names = _covariances(asked, data)
 
     def on_cell(case, place: int, total: int):
         name = f"{place} of {total}: {case.data}, K = {case.num_components}, {case.covariance}"
@@ -137,7 +165,7 @@ def run(
         data,
         key=jax.random.key(seed),
         num_components=asked.counts,
-        covariances=chosen_covariances(asked.covariance, features),
+        covariances=names,
         priors=priors,
         noise=asked.noise,
         on_cell=on_cell,

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key
 
 from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows, check_choice, check_count, check_key, check_type
+from mixtures._choices import GUIDES
 from mixtures._drivers import OnProgress
 from mixtures._numbers import fixed, plus_minus
 from mixtures.bayes.boundary import admit_model
@@ -20,7 +21,7 @@ from mixtures.bayes.nuts import NUTSInfo, fit_nuts, open_checkpoint
 from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.predictive import PredictiveCheck, check_posterior
 from mixtures.bayes.sensitivity import Sensitivity, prior_sensitivity
-from mixtures.bayes.vi import GUIDES, VIInfo, fit_vi
+from mixtures.bayes.vi import VIInfo, fit_vi
 from mixtures.compare.agreement import AgreementRow, agreement
 from mixtures.compare.calibrate import calibrate
 from mixtures.compare.coverage import Calibration
@@ -31,7 +32,7 @@ from mixtures.compare.partitions import Clustering, Place, clustering, place
 from mixtures.compare.prediction import Prediction, predict_fairly
 from mixtures.compare.verdict import EM_NOT_AT_MAXIMUM, LABELS_AMBIGUOUS, NOT_CONVERGED, VI_FAILED, Verdict, judge
 from mixtures.data import Data, as_data
-from mixtures.em.fit import EMFit, check_fit, fit_em
+from mixtures.em.fit import EMFit, check_fit, fit_em, refuse_unbounded_weights
 from mixtures.em.ridge import FloorProfile, floor_profile, refusal
 from mixtures.em.uncertainty import StandardErrors, standard_errors
 from mixtures.model import Mixture, check_model
@@ -95,13 +96,23 @@ class Comparison(Shown):
         columns = ("parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "R-hat")
         return Card(f"EM, VI and NUTS: {self.verdict.level}", self.verdict.reasons, columns, rows)
 
+    @property
+    def has_map(self) -> bool:
+        """Whether EM ended at a maximum of the posterior density, so that distances from it mean something."""
+        return self.map.status.is_estimate and EM_NOT_AT_MAXIMUM not in self.verdict.codes
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether NUTS may speak of single components: it converged, and it is clear which is which."""
+        return not {NOT_CONVERGED, LABELS_AMBIGUOUS} & set(self.verdict.codes)
+
     def shows(self, row: AgreementRow) -> bool:
         """Whether NUTS may speak of this parameter: chains agree about it, and it is clear whose it is."""
-        return row.trusted and not {NOT_CONVERGED, LABELS_AMBIGUOUS} & set(self.verdict.codes)
+        return row.trusted and self.has_labels
 
     def relates(self, row: AgreementRow) -> bool:
         """Whether EM's estimate of this parameter may be held against NUTS's: both may speak of it."""
-        return self.shows(row) and self.map.status.is_estimate and EM_NOT_AT_MAXIMUM not in self.verdict.codes
+        return self.shows(row) and self.has_map
 
     def to_frame(self) -> "DataFrame":
         """Every parameter under all engines, a row each; NaN where the report holds a number back."""
@@ -118,7 +129,7 @@ class Comparison(Shown):
         ValueError
             If the folder cannot be written, or holds anything that this package did not write.
         """
-        from mixtures.report import save  # the one upward call: a result knows how to show itself
+        from mixtures.report import save  # upward: a result knows how to show itself
 
         return save(self, Path(folder))
 
@@ -144,7 +155,7 @@ def compare(
     model
         A mixture with a proper prior.
     x
-        Data: an array (N,) or (N, D), a pandas DataFrame or Series, or `mixtures.data.Data`.
+        Data: an array (N,) or (N, D), a table of pandas, Polars, Arrow or xarray, or `mixtures.data.Data`.
     key
         Random key; the same key gives the same comparison.
     num_starts
@@ -181,6 +192,7 @@ def compare(
     keys = jax.random.split(key, 6)
     clock = _Clock(on_stage)
     values = jax.numpy.asarray(data.values)
+    refuse_unbounded_weights(model, values.shape[1])
     if checkpoint is not None:
         open_checkpoint(checkpoint, model, as_rows(values), keys[3], chains)
     with clock.stage("EM, maximum likelihood") as progress:
@@ -254,7 +266,7 @@ def compare_fits(
     Returns
     -------
     Comparison
-        As from `compare`, without timings, settings and floor profile.
+        As from `compare`, without timings, settings, floor profile and calibration.
 
     Raises
     ------
@@ -280,7 +292,7 @@ def compare_fits(
     densities = density(model, data.values, map_fit.params, vi_draws, nuts_draws, own[0])
     sensitivity = prior_sensitivity(nuts, data.columns)
     prediction = predict_fairly(model, values, map_fit, nuts, key=own[3])
-    check = _check(nuts, values, own[4])
+    check = replace(_check(nuts, values, own[4]), columns=tuple(data.columns))
     verdict = judge(ml, map_fit, errors, vi, nuts, table, partitions, densities, sensitivity, prediction, check)
     caution = nuts.caution or verdict.say(EM_NOT_AT_MAXIMUM)
     of_labels = caution or verdict.say(LABELS_AMBIGUOUS)

@@ -93,11 +93,12 @@ class Calibration(Shown):
                 else "none is clearly off nominal"
             )
             doubted = 1 - float(self.trusted[method].mean())
-            doubt = f"; it raises doubts itself for {doubted:.0%} of data sets" if doubted > 0 else ""
+            share = "under 1%" if doubted < 0.005 else f"{doubted:.0%}"
+            doubt = f"; it raises doubts itself for {share} of data sets" if doubted > 0 else ""
             told.append(
-                f"{method}: intervals called {self.level:.0%} cover {np.mean([r.coverage for r in rows]):.1%} on "
-                f"average, at worst {worst.coverage:.1%} ({worst.quantity}; 95% interval {worst.low:.1%} to "
-                f"{worst.high:.1%}); {verdict}{doubt}."
+                f"{method}: intervals called {100 * self.level:.3g}% cover "
+                f"{np.mean([r.coverage for r in rows]):.1%} on average, at worst {worst.coverage:.1%} "
+                f"({worst.quantity}; 95% interval {worst.low:.1%} to {worst.high:.1%}); {verdict}{doubt}."
             )
         return [*told, self.effort] if self.effort else told
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from mixtures._cards import Card, Shown
 from mixtures._kernel import Rows
-from mixtures._numbers import fixed
+from mixtures._numbers import fixed, percent
 from mixtures.compare.monte_carlo import effective_size
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
@@ -49,7 +49,7 @@ class Location(Shown):
             return "NUTS's draws are too few, or stuck, to say how far the MAP lies from their mean."
         return (
             f"All parameters at once, the MAP lies {self.map:.1f} posterior sds from the posterior mean in "
-            f"{self.dimension} dimensions; {self.beyond:.0%} of a normal posterior would lie farther out."
+            f"{self.dimension} dimensions; {percent(self.beyond)} of a normal posterior would lie farther out."
         )
 
     def card(self) -> Card:

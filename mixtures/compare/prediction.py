@@ -15,6 +15,8 @@ from mixtures.em.cross_validation import CrossValidation, cross_validate
 from mixtures.em.fit import EMFit
 from mixtures.model import Mixture
 
+# Predictions differ by so many standard errors: a normal interval of 95 % that leaves out nought.
+MIN_ERRORS = 2.0
 _DENSITIES = 16_000_000  # draws × rows at which the posterior's densities are evaluated; beyond, rows are sampled,
 _FEWEST_ROWS = 1000  # but no fewer than these
 _STARTS = 8  # random starts of each fold, beside the fit to all rows
@@ -59,7 +61,7 @@ class Prediction(Shown):
         if self.posterior.caution:
             return self.posterior.caution
         better = "EM" if gap > 0 else "the posterior"
-        clear = abs(gap) > 2 * error
+        clear = abs(gap) > MIN_ERRORS * error
         verdict = f"{better} predicts new rows better" if clear else "neither predicts new rows clearly better"
         told = f"On rows left out {verdict}: EM minus posterior {gap:+.2f} ± {error:.2f} nats."
         doubts = [words for words in (self.em.reason, self.posterior.doubt) if words]

@@ -17,8 +17,10 @@ from mixtures._numbers import fixed, plus_minus
 from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.numpyro_model import refuse_flat
 from mixtures.compare.comparison import Comparison, OnStage, compare
+from mixtures.compare.prediction import MIN_ERRORS
 from mixtures.compare.verdict import AGREE, LOCATION_ONLY, WIDTHS_OPEN
 from mixtures.data import Data, as_data, check_components
+from mixtures.em.fit import refuse_unbounded_weights
 from mixtures.em.select import criteria
 from mixtures.families import Gaussian, GaussianWithNoise
 from mixtures.model import Mixture
@@ -216,15 +218,16 @@ def _model(data: Data, num_components: int, covariance: str, prior: Prior, noise
     check_type("priors", made, AbstractPrior, "one of mx.priors, or a function that makes one")
     model = Mixture(family, num_components, made)
     refuse_flat(model)
+    refuse_unbounded_weights(model, data.values.shape[1])
     return model
 
 
 def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
-    sampled, fitted = c.nuts.status.is_estimate, c.map.status.is_estimate
-    diagnostics, both = c.nuts.diagnostics, sampled and fitted
+    sampled, diagnostics = c.nuts.status.is_estimate, c.nuts.diagnostics
+    both = sampled and c.has_map
     gap, error = _behind(c, best) if best is not None and _can_be_relied_on(c) else (np.nan, np.nan)
-    trusted = [row for row in c.agreement if row.trusted]
-    ratios = np.array([row.width_ratio for row in trusted if np.isfinite(row.width_ratio)])
+    related = [row for row in c.agreement if c.relates(row)]
+    ratios = np.array([row.width_ratio for row in related if np.isfinite(row.width_ratio)])
     return SweepRow(
         *case,
         verdict=c.verdict.level,
@@ -235,10 +238,10 @@ def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
         elpd_gap=gap,
         elpd_gap_error=error,
         worst_row_khat=float(c.prediction.posterior.khat.max()) if sampled else np.nan,
-        worst_z=float(np.max(np.abs([row.z for row in trusted]))) if both and trusted else np.nan,
-        worst_width=float(ratios[np.argmax(np.abs(np.log(ratios)))]) if both and len(ratios) else np.nan,
+        worst_z=float(np.max(np.abs([row.z for row in related]))) if related else np.nan,
+        worst_width=float(ratios[np.argmax(np.abs(np.log(ratios)))]) if len(ratios) else np.nan,
         hellinger=c.density.hellinger["nuts"] if both else np.nan,
-        adjusted_rand=c.clustering.ari["nuts"] if both else np.nan,
+        adjusted_rand=c.clustering.ari["nuts"] if both and c.has_labels else np.nan,
         vi_khat=float(c.vi.info.khat),
         max_rhat=diagnostics.max_rhat,
         min_ess=diagnostics.min_ess,
@@ -269,7 +272,7 @@ def _say(name: str, rows: list[SweepRow]) -> str:
     predicted = [row for row in sampled if row.worst_row_khat <= MAX_KHAT]
     if len(predicted) > 1:
         best = max(predicted, key=lambda row: row.elpd)
-        near = [row for row in predicted if row is not best and row.elpd_gap < 2 * row.elpd_gap_error]
+        near = [row for row in predicted if row is not best and row.elpd_gap < MIN_ERRORS * row.elpd_gap_error]
         beside = f"; within two standard errors of it: {', '.join(_case_words(r, rows) for r in near)}" if near else ""
         told.append(f"The posterior of {_case_words(best, rows)} predicts best{beside}.")
     if doubtful := len(sampled) - len(predicted):

@@ -19,7 +19,7 @@ from mixtures.bayes.vi import VIInfo
 from mixtures.compare.agreement import AgreementRow
 from mixtures.compare.densities import Density
 from mixtures.compare.partitions import Clustering
-from mixtures.compare.prediction import Prediction
+from mixtures.compare.prediction import MIN_ERRORS, Prediction
 from mixtures.em.fit import EMFit
 from mixtures.em.uncertainty import Refusal, StandardErrors
 
@@ -40,8 +40,6 @@ MAX_AMBIGUITY = 0.05
 CLEAR = 0.8
 # Groups are not clear: one row in twenty has no component as sure as that. A convention.
 MAX_UNCLEAR = 0.05
-# Predictions differ by so many standard errors: a normal interval of 95 % that leaves out nought.
-MIN_ERRORS = 2.0
 
 _MOST_NAMED = 5  # parameters of one sentence
 _MOST_FAR = 3  # parameters with a sentence each
@@ -53,6 +51,7 @@ DISAGREE = "disagree"
 NOT_COMPARABLE = "not comparable"
 
 EM_DEGENERATE = "em-degenerate"
+ML_DEGENERATE = "ml-degenerate"
 EM_NOT_AT_MAXIMUM = "em-not-at-a-maximum"
 NOT_CONVERGED = "posterior-not-converged"
 DIFFERENT_MODES = "different-modes"
@@ -131,8 +130,8 @@ def judge(
     labelled, label_notes = _labels(nuts, agreement) if sampled else ((), [])
     notes = label_notes
     if sampled:
-        names = {row.parameter: row.spoken for row in agreement}
-        notes = [*notes, *_misfit(check), *_unclear(clustering), *_prior(sensitivity, names)]
+        names = None if _is_ambiguous(nuts) else {row.parameter: row.spoken for row in agreement}
+        notes = [*notes, *_misfit(check), *(_unclear(clustering) if names else ()), *_prior(sensitivity, names)]
     if not obstacles:
         notes = [*notes, *_prediction(prediction)]
     notes = (*notes, *_maximum_likelihood(ml), *_variational(vi, sampled, labelled, density))
@@ -173,15 +172,19 @@ def _labels(
     nuts: Posterior[NUTSInfo], agreement: tuple[AgreementRow, ...]
 ) -> tuple[tuple[AgreementRow, ...], list[Finding]]:
     """The rows whose labels and chains may be trusted, and what was left out."""
-    ambiguity = float(nuts.relabelling.ambiguity)
-    if ambiguity > MAX_AMBIGUITY:
-        words = f"Component labels are ambiguous ({ambiguity:.0%}), so parameters were not compared one by one."
+    if _is_ambiguous(nuts):
+        share = float(nuts.relabelling.ambiguity)
+        words = f"Component labels are ambiguous ({share:.0%}), so parameters were not compared one by one."
         return (), [Finding(LABELS_AMBIGUOUS, words)]
     trusted = tuple(row for row in agreement if row.trusted)
     left_out = [row.spoken for row in agreement if row not in trusted]
     if not left_out:
         return trusted, []
     return trusted, [Finding(CHAINS_DISAGREE, f"Chains disagree about {_listed(left_out)}, not compared.")]
+
+
+def _is_ambiguous(nuts: Posterior[NUTSInfo]) -> bool:
+    return bool(nuts.relabelling.ambiguity > MAX_AMBIGUITY)
 
 
 def _densities(density: Density) -> list[Finding]:
@@ -272,9 +275,15 @@ def _prediction(prediction: Prediction) -> list[Finding]:
     return [Finding(PREDICTION, words)]
 
 
-def _prior(sensitivity: Sensitivity, names: dict[str, str]) -> list[Finding]:
-    """Parameters that move with the prior and hardly with the data, and those that move with both."""
-    weak, torn = ([names[code] for code in codes] for codes in (sensitivity.dominated, sensitivity.conflicting))
+def _prior(sensitivity: Sensitivity, names: dict[str, str] | None) -> list[Finding]:
+    """Parameters that move with the prior and hardly with the data, and those that move with both.
+
+    Without names, where labels are ambiguous, only their number is said.
+    """
+    weak, torn = (
+        [names[code] for code in codes] if names else [_counted(len(codes))] * bool(codes)
+        for codes in (sensitivity.dominated, sensitivity.conflicting)
+    )
     found = []
     if weak:
         words = (
@@ -292,6 +301,10 @@ def _prior(sensitivity: Sensitivity, names: dict[str, str]) -> list[Finding]:
     return found
 
 
+def _counted(count: int) -> str:
+    return "one parameter" if count == 1 else f"{count} parameters"
+
+
 def _listed(names: list[str]) -> str:
     shown, others = names[:_MOST_NAMED], len(names) - _MOST_NAMED
     return ", ".join(shown) + (f" and {others} more" if others > 0 else "")
@@ -300,7 +313,7 @@ def _listed(names: list[str]) -> str:
 def _maximum_likelihood(ml: EMFit) -> list[Finding]:
     if not (bool(ml.unbounded) or not ml.status.is_estimate):
         return []
-    return [Finding(EM_DEGENERATE, f"Maximum likelihood: {ml.summary}")]
+    return [Finding(ML_DEGENERATE, f"Maximum likelihood: {ml.summary}")]
 
 
 def _variational(

@@ -59,7 +59,7 @@ def _known_means(x: Float[Array, "N D"], labels: Int[Array, " N"], num_component
 def short_runs(
     model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], limit: Int[Array, ""], num_finalists: int
 ) -> EMState:
-    """Accelerated EM from every start, longer for the better half and the best quarter, and to the end for finalists.
+    """Accelerated EM from every start, longer for the better half and the best quarter, and longest for finalists.
 
     Few need more E-steps than these have; for the others there is Newton's method, which takes long to compile.
     """
@@ -126,7 +126,7 @@ def polish(model: Mixture, rows: Rows, states: EMState, atol: Float[Array, ""], 
     candidates = jnp.isin(states.status, jnp.array([Status.CONVERGED, Status.STALLED]))
     best = jnp.argmax(jnp.where(candidates, states.objective, -jnp.inf))
     winner = jax.tree.map(lambda leaf: leaf[best], states)
-    ended = climb(model, rows, winner.params, atol, limit)
+    ended = climb(model, rows, winner.params, atol, limit - winner.num_steps)
     ended = eqx.tree_at(lambda s: s.num_steps, ended, ended.num_steps + winner.num_steps)
     use = jnp.any(candidates) & (ended.status == Status.CONVERGED)
     return jax.tree.map(lambda leaf, new: leaf.at[best].set(jnp.where(use, new, leaf[best])), states, ended)

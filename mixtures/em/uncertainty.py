@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int, Integer, Real
 
 from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows, check_choice, check_share
+from mixtures._choices import STANDARD_ERRORS
 from mixtures._kernel import Rows
 from mixtures._numbers import plus_minus
 from mixtures._status import Told
@@ -115,9 +116,6 @@ class StandardErrors(eqx.Module, Shown):
         return value - half, value + half
 
 
-KINDS = ("observed", "opg", "sandwich")
-
-
 def standard_errors(
     model: Mixture,
     fit: EMFit,
@@ -160,7 +158,7 @@ def standard_errors(
     """
     rows_of_x = as_rows(x)
     check_fit(model, fit, rows_of_x)
-    check_choice("kind", kind, KINDS)
+    check_choice("kind", kind, STANDARD_ERRORS)
     target = model.for_objective(fit.objective)
     rows = target.prepare(rows_of_x, 1, weights, labels)
     expansion = _expand(target, fit.params, rows)

@@ -17,7 +17,7 @@ from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo
 from mixtures.compare.comparison import Comparison
 from mixtures.compare.densities import Density
-from mixtures.compare.verdict import CLEAR, EM_NOT_AT_MAXIMUM, LABELS_AMBIGUOUS
+from mixtures.compare.verdict import CLEAR, LABELS_AMBIGUOUS
 from mixtures.data import Data
 from mixtures.em.account import explain_ends
 from mixtures.em.fit import EMFit
@@ -31,7 +31,7 @@ from mixtures.report.plain import plain
 from mixtures.report.sketches import shortened, sketches
 from mixtures.report.words import parameters, short
 
-SCHEMA = 2
+SCHEMA = 3
 _MOST_TIES = 100
 _MOST_MODES = 100
 _MOST_ROWS = 400  # rows whose responsibilities are written out
@@ -87,7 +87,7 @@ def content(comparison: Comparison) -> dict:
         _withhold_labelled(value)
     if not c.map.status.is_estimate:
         _withhold_map(value)
-    if EM_NOT_AT_MAXIMUM in c.verdict.codes:
+    if not c.has_map:
         _withhold_distances(value)
     return plain(value)
 
@@ -311,16 +311,16 @@ def _withhold_labelled(value: dict) -> None:
         _withhold_row(row)
     clustering = value["clustering"]
     _blank(clustering["responsibilities"], "nuts", "nuts_sd")
+    _blank(clustering["unclear"], "nuts")
     for distance in _PARTITION_DISTANCES:
         _blank(clustering[distance], "nuts")
 
 
 def _withhold_map(value: dict) -> None:
-    """Take out whatever is compared with a MAP that was not found."""
+    """Take out what a MAP that was not found would say."""
     _blank(value["clustering"]["responsibilities"], "map")
     _blank(value["clustering"], "sizes")
     _blank(value["density"], "map")
-    _withhold_distances(value)
 
 
 def _withhold_distances(value: dict) -> None:

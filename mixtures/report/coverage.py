@@ -1,7 +1,7 @@
 """What intervals covered, as plain values, and as a person reads them."""
 
 from mixtures._numbers import number, percent
-from mixtures.compare.coverage import Calibration, wilson
+from mixtures.compare.coverage import Calibration
 
 
 def coverage_content(found: Calibration) -> dict:
@@ -21,11 +21,6 @@ def coverage_content(found: Calibration) -> dict:
     }
 
 
-def bounds(row: dict) -> tuple[float, float]:
-    """95 % interval of a row's coverage, which must have intervals."""
-    return wilson(round(row["coverage"] * row["intervals"]), row["intervals"])
-
-
 def coverage_rows(value: dict) -> list[dict]:
     """Every method and quantity in words and numbers to read."""
     return [_told(row) for row in value["rows"]]
@@ -34,8 +29,7 @@ def coverage_rows(value: dict) -> list[dict]:
 def _told(row: dict) -> dict:
     covered, undoubted = "–", "–"
     if row["intervals"]:
-        low, high = bounds(row)
-        covered = f"{percent(row['coverage'])} ({percent(low)} to {percent(high)})"
+        covered = f"{percent(row['coverage'])} ({percent(row['low'])} to {percent(row['high'])})"
     if row["trusted_intervals"]:
         undoubted = f"{percent(row['trusted'])} of {row['trusted_intervals']}"
     return {

@@ -7,13 +7,12 @@ from mixtures.compare.intervals import EMIntervals
 from mixtures.compare.location import Location
 from mixtures.compare.partitions import Place
 from mixtures.compare.prediction import Prediction
-from mixtures.compare.verdict import EM_NOT_AT_MAXIMUM
 
 
 def further_content(c: Comparison) -> dict:
     """Everything that needs a posterior is None where NUTS did not converge, or where there is no MAP to compare."""
     sampled = c.nuts.status.is_estimate
-    both = sampled and _has_map(c)
+    both = sampled and c.has_map
     return {
         "sentences": sentences(c),
         "intervals": [_intervals(kind) for kind in c.intervals],
@@ -36,15 +35,11 @@ def sentences(c: Comparison) -> list[str]:
     if not c.nuts.status.is_estimate:
         return []
     of_posterior = [c.sensitivity.reason, c.check.reason]
-    if not _has_map(c):
+    if not c.has_map:
         unmeasured = "Coverage was not measured as asked: EM gave no MAP estimate to simulate from."
         return [*of_posterior, *[unmeasured] * (bool(c.settings.get("num_simulations")) and c.calibration is None)]
     of_labels = [] if c.location.caution else [c.location.reason]
     return [*of_labels, c.place.reason, c.prediction.reason, *of_posterior]
-
-
-def _has_map(c: Comparison) -> bool:
-    return c.map.status.is_estimate and EM_NOT_AT_MAXIMUM not in c.verdict.codes
 
 
 def _intervals(one: EMIntervals) -> dict:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from mixtures._numbers import fixed, number, percent, plus_minus
 from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.compare import verdict
+from mixtures.compare.prediction import MIN_ERRORS
 
 
 class Headline(NamedTuple):
@@ -52,7 +53,7 @@ _HEADLINES = {
 _DENSITY_ONLY = Headline(
     "fair",
     "EM and NUTS agree on the density, and no more could be compared",
-    "Report the density of the data. Report no single component’s parameters: it is not known which is which.",
+    "Report the density of the data. Report no single component’s parameters: {why}.",
 )
 # What limits the advice, and what VI is good for: by the name of the finding.
 _LIMITS = {
@@ -74,12 +75,18 @@ def headline(value: dict) -> Headline:
     level, codes = value["verdict"]["level"], _codes(value)
     if level == verdict.NOT_COMPARABLE and verdict.IN_AGREEMENT not in codes:
         return _HEADLINES[level]
-    first = _DENSITY_ONLY if level == verdict.NOT_COMPARABLE else _HEADLINES[level]
+    first = _density_only(codes) if level == verdict.NOT_COMPARABLE else _HEADLINES[level]
     limits = _limits(value, codes)
     if level == verdict.AGREE:
         limits, told = limits or ["Either may be used."], "fair" if limits else "good"
         first = first._replace(tone=told)
     return first._replace(advice=" ".join([first.advice, *limits]))
+
+
+def _density_only(codes: set[str]) -> Headline:
+    ambiguous = verdict.LABELS_AMBIGUOUS in codes
+    why = "it is not known which is which" if ambiguous else "chains disagree about every one"
+    return _DENSITY_ONLY._replace(advice=_DENSITY_ONLY.advice.format(why=why))
 
 
 def _codes(value: dict) -> set[str]:
@@ -101,11 +108,10 @@ def three_numbers(value: dict) -> list[Figure]:
     Where labels are ambiguous, none of the numbers needs them.
     """
     fits, codes = value["fits"], _codes(value)
-    no_map = value["density"]["map"] is None  # withheld where EM gave no estimate
-    if fits["nuts"]["estimates"] is None or no_map or verdict.EM_NOT_AT_MAXIMUM in codes:
-        return _obstacles(fits, verdict.EM_NOT_AT_MAXIMUM not in codes)
+    if {verdict.NOT_CONVERGED, verdict.EM_DEGENERATE, verdict.EM_NOT_AT_MAXIMUM} & codes:
+        return _obstacles(fits, codes)
     if verdict.LABELS_AMBIGUOUS in codes:
-        return [_density(value), _partition(value), _clusters(value)]
+        return [_density(value), _partition(value), _prediction(value)]
     return [_location(value), _width(value), _clusters(value)]
 
 
@@ -123,6 +129,16 @@ def _partition(value: dict) -> Figure:
         f"partition found is {fixed(place['least_vi'], 2)}"
     )
     return Figure("good" if place["inside"] else "fair", fixed(place["expected_vi"], 2), words)
+
+
+def _prediction(value: dict) -> Figure:
+    found = value["further"]["prediction"]
+    gap, error = found["difference"], found["standard_error"]
+    if gap is None or error is None:
+        return Figure("fair", "–", "EM’s prediction of rows left out could not be measured")
+    tone = "good" if abs(gap) <= MIN_ERRORS * error else "fair"
+    words = f"± {number(error, 2)} nats: how much better EM predicts rows left out than the posterior"
+    return Figure(tone, f"{gap:+.2f}".replace("-", "−"), words)
 
 
 def _location(value: dict) -> Figure:
@@ -152,15 +168,18 @@ def _clusters(value: dict) -> Figure:
     return Figure("good" if share <= verdict.MAX_UNCLEAR else "fair", str(unclear["nuts"]), words)
 
 
-def _obstacles(fits: dict, at_maximum: bool) -> list[Figure]:
-    nuts, starts = fits["nuts"], fits["map"]["starts"]
+def _obstacles(fits: dict, codes: set[str]) -> list[Figure]:
+    nuts, fit, starts = fits["nuts"], fits["map"], fits["map"]["starts"]
     rhat, least, wanted = nuts["max_rhat"], nuts["min_ess"], MIN_ESS_PER_CHAIN * nuts["num_chains"]
     found = starts["statuses"].get("converged", 0)
     reached = Figure(
         "good" if found else "bad", str(found), f"of {starts['count']} EM starts found an interior MAP mode"
     )
-    if not at_maximum:
+    if verdict.EM_NOT_AT_MAXIMUM in codes:
         reached = Figure("bad", "–", f"where the best of {starts['count']} EM starts ended, there is no MAP mode")
+    elif fit["unbounded"]:
+        words = f"of {starts['count']} EM starts climbed without end: the posterior density is unbounded"
+        reached = Figure("bad", str(fit["collapsed_starts"]), words)
     return [
         Figure(
             "good" if rhat is not None and rhat <= MAX_RHAT else "bad",

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from mixtures._files import listed
 from mixtures._numbers import fixed, number, numbers, percent
 from mixtures.compare import verdict
 from mixtures.report.references import WORKS
@@ -32,7 +33,7 @@ def methods(value: dict) -> Methods:
     fits, further = value["fits"], value["further"]
     sentences = [
         _model(value),
-        _em(fits),
+        _em(fits, value["settings"]),
         _intervals(further["intervals"]),
         _floors(fits["ml"]["floor_profile"]),
         _prior(value["model"]),
@@ -62,11 +63,15 @@ def _model(value: dict) -> str:
     )
 
 
-def _em(fits: dict) -> str:
+def _em(fits: dict, settings: dict) -> str:
+    counts = [str(fits[name]["starts"]["count"]) for name in ("ml", "map")]
+    starts = f"{counts[0]} starts each" if counts[0] == counts[1] else f"{listed(counts)} starts"
+    if "num_starts" in settings:  # else the fits were made by somebody else's call
+        starts = starts.replace("starts", "random starts")
     text = (
         "Maximum-likelihood and maximum a posteriori (MAP) estimates were found by expectation–maximisation (Dempster "
         "et al. 1977), accelerated by SQUAREM (Varadhan and Roland 2008) and, where that crept, ended by Newton’s "
-        f"method, from {fits['ml']['starts']['count']} random starts each"
+        f"method, from {starts}"
     )
     if fits["ml"]["unbounded"]:
         text += (
@@ -104,9 +109,10 @@ def _vi(vi: dict) -> str:
 
 def _nuts(nuts: dict, settings: dict) -> str:
     warmup = f" after {settings['num_warmup']} of warm-up" if "num_warmup" in settings else ""
+    chains = "chains from over-dispersed starts" if "num_warmup" in settings else "chains"
     text = (
         f"It was sampled by the No-U-Turn sampler (Hoffman and Gelman 2014) in NumPyro (Phan et al. 2019): "
-        f"{nuts['num_chains']} chains from over-dispersed starts, {nuts['num_samples']} draws each{warmup}; draws were "
+        f"{nuts['num_chains']} {chains}, {nuts['num_samples']} draws each{warmup}; draws were "
         "relabelled to agree on the allocation of rows (Stephens 2000). "
     )
     found = (
@@ -127,7 +133,7 @@ def _nuts(nuts: dict, settings: dict) -> str:
 
 def _intervals(kinds: list[dict]) -> str:
     found = [_KINDS[kind["kind"]] for kind in kinds if not kind["reason"]]
-    return f"Intervals of the MAP are by {_listed(found)}." if found else ""
+    return f"Intervals of the MAP are by {listed(found)}." if found else ""
 
 
 def _floors(profile: dict | None) -> str:
@@ -143,7 +149,7 @@ def _densities(density: dict) -> str:
     if not found:
         return ""
     return (
-        f"The MAP density was compared with {_listed(found)} posterior predictive by Hellinger distance, "
+        f"The MAP density was compared with {listed(found)} posterior predictive by Hellinger distance, "
         "Kullback–Leibler divergence (Kullback and Leibler 1951) and the Wasserstein distances of marginals."
     )
 
@@ -173,7 +179,7 @@ def _agreement(place: dict | None) -> str:
         f"most {verdict.MAX_HELLINGER}, the adjusted Rand index (Hubert and Arabie 1985) of the partitions at least "
         f"{verdict.MIN_ARI}, every MAP within {number(verdict.MAX_Z)} posterior standard deviation of the posterior "
         f"mean, and every standard error between {fixed(low, 2)} and {fixed(high, 2)} of the posterior standard "
-        f"deviation; components were compared only where labels were ambiguous by less than "
+        f"deviation; components were compared only where labels were ambiguous by at most "
         f"{percent(verdict.MAX_AMBIGUITY)}."
     )
 
@@ -181,11 +187,10 @@ def _agreement(place: dict | None) -> str:
 def _prediction(prediction: dict | None) -> str:
     if prediction is None or prediction["difference"] is None:
         return ""
-    folds = f"{prediction['num_folds']}-fold " if "num_folds" in prediction else ""  # reports of old lack it
     return (
-        f"Prediction of rows left out was compared by {folds}cross-validation of the MAP fit, corrected for the rows "
-        "that each fold lacks (Burman 1989), and for the posterior by Pareto-smoothed importance sampling (Vehtari et "
-        "al. 2017)."
+        f"Prediction of rows left out was compared by {prediction['num_folds']}-fold cross-validation of the MAP fit, "
+        "corrected for the rows that each fold lacks (Burman 1989), and for the posterior by Pareto-smoothed "
+        "importance sampling (Vehtari et al. 2017)."
     )
 
 
@@ -199,8 +204,8 @@ def _check(check: dict | None) -> str:
     if check is None:
         return ""
     return (
-        f"The model was checked by posterior predictive simulation of each feature’s {_listed(list(check['tails']))} "
-        "(Gelman et al. 1996)."
+        "The model was checked by posterior predictive simulation of each feature’s "
+        f"{listed(list(check['tails']), most=20)} (Gelman et al. 1996)."
     )
 
 
@@ -212,10 +217,6 @@ def _calibration(found: dict | None) -> str:
         f"{found['num_rows']} rows simulated from the MAP fit, each fitted by {len(found['methods'])} methods, with "
         "95 % intervals of the coverage (Wilson 1927)."
     )
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _software(value: dict) -> str:

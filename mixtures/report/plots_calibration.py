@@ -5,7 +5,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mixtures._numbers import percent
-from mixtures.report.coverage import bounds
 from mixtures.report.svg import EM, INK, NUTS, PAPER, VI, Drawing, new_figure
 
 _LINE, _POINT = 34, 5  # pixels for each method, at least, and for each of its points
@@ -43,8 +42,7 @@ def coverages(value: dict) -> Drawing:
 
 def _point(ax: Axes, row: dict, place: float, colour: str, label_free: bool) -> None:
     """One quantity: a filled point if it does not depend on labels, a hollow one if it does."""
-    low, high = bounds(row)
-    ax.plot((low, high), (place, place), color=colour, linewidth=1, alpha=0.5)
+    ax.plot((row["low"], row["high"]), (place, place), color=colour, linewidth=1, alpha=0.5)
     ax.plot(
         row["coverage"],
         place,

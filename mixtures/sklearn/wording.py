@@ -15,9 +15,11 @@ _NAMES = {
     "atol": "tol",
     "dof": "degrees_of_freedom_prior",
     "objective='map'": "prior='default'",
+    "objective='map' needs a prior concentration": "prior needs a concentration",
+    "fit_nuts, or objective='ml'": "BayesianGaussianMixture(engine='nuts'), or prior=None",
     "x must": "X must",
 }
-_OURS = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in _NAMES))
+_OURS = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(_NAMES, key=len, reverse=True)))
 
 
 class UnboundedLikelihoodWarning(UserWarning):

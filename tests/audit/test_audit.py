@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 from sklearn.mixture import GaussianMixture
 
 import mixtures as mx
+from mixtures.audit.solution import _unbounded
 from mixtures.datasets import load
 from tests.audit import programs as p
 
@@ -121,6 +122,7 @@ def test_wrong_arguments(clean):
         mx.audit(clean, params={"weights": [1.0], "variances": [1.0]})
 
 
+@pytest.mark.slow_but("diag")
 @pytest.mark.parametrize("covariance", ["full", "tied", "diag", "spherical"])
 def test_solutions_of_every_covariance_model_in_unequal_units(covariance):
     """As many components as features, where a (2, 2) array could be two diagonals or one covariance."""
@@ -163,6 +165,12 @@ def test_programs_that_fail_are_said_to_in_a_sentence(clean):
     found = mx.audit(clean, e_step=p.right_e_step, m_step=p.changed_m_step(means=p.not_finite), params=start(clean))
     assert found.codes[0] == "m-step-not-maximiser"
     assert "not finite" in found.findings[0].message
+
+
+@pytest.mark.parametrize("covariance", ["tied_spherical", "EEV", "EVE"])
+def test_one_volume_for_all_components_bounds_the_likelihood(covariance):
+    tied = np.concatenate([np.zeros((20, 2)), np.random.default_rng(0).normal(size=(30, 2))])
+    assert _unbounded(tied, mx.Mixture(mx.Gaussian(covariance), 2), None, None) == []
 
 
 @pytest.mark.slow

@@ -63,6 +63,7 @@ def test_hard_assignment_is_named(groups):
     assert "0 and 1" in found.findings[0].message
 
 
+@pytest.mark.slow
 def test_only_the_diagonal_is_used():
     x = load("faithful").values
 

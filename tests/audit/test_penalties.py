@@ -89,6 +89,17 @@ def test_a_ridge_on_standard_deviations_is_named(groups, after):
     told(found, f"adds 0.1 to every {'standard deviation' if after else 'variance'}")
 
 
+def test_a_ridge_on_a_shared_variance_is_no_prior(groups):
+    def m_step(x, resp):
+        right = p.right_m_step(x, resp)
+        pooled = (right["variances"] * resp.sum(axis=0)).sum() / len(x)
+        return right | {"variances": np.array(pooled + 0.1)}
+
+    begin = groups.start() | {"variances": np.array(groups.rows.var() / 9)}
+    found = mx.audit(groups.rows, e_step=p.right_e_step, m_step=m_step, params=begin)
+    told(found, "adds 0.1 to every variance")
+
+
 @pytest.mark.parametrize(("less", "words"), [(3, "N − K"), (1, "N − 1")])
 def test_a_shared_variance_over_n_less_something(groups, less, words):
     def m_step(x, resp):

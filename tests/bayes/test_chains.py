@@ -111,6 +111,7 @@ print({i: Checkpoint(path, {"model": make(case)[0]})._run["model"] for i, case i
 """
 
 
+@pytest.mark.slow
 def test_a_model_is_known_again_in_another_process(tmp_path):
     """For every covariance model and prior: nothing that changes from process to process is in the checksum."""
     here = {i: Checkpoint(tmp_path / "state", {"model": make(case)[0]})._run["model"] for i, case in enumerate(CASES)}

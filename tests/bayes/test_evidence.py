@@ -45,6 +45,7 @@ def test_two_methods_agree_on_components_that_overlap():
     assert abs(bridge.log_evidence - smc.log_evidence) < 4 * error
 
 
+@pytest.mark.slow
 def test_fixed_parameters_are_refused(series):
     model = mx.Mixture.for_data(series, 2).with_fixed(weights=[0.5, 0.5])
     posterior = mx.fit_nuts(model, series, key=KEY, num_warmup=20, num_samples=20)
@@ -54,6 +55,7 @@ def test_fixed_parameters_are_refused(series):
         mx.bridge_evidence(posterior, series, key=KEY)
 
 
+@pytest.mark.slow
 def test_a_posterior_that_did_not_converge_is_refused(series):
     model = mx.Mixture.for_data(series, 3)
     posterior = mx.fit_gibbs(model, series, key=KEY, num_warmup=20, num_samples=20)

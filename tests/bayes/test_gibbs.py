@@ -36,6 +36,7 @@ def independent(covariance):
 KINDS = {"conjugate": conjugate, "hierarchical": hierarchical, "independent": independent}
 
 
+@pytest.mark.slow_but("conjugate-full", "hierarchical-diagonal")
 @pytest.mark.parametrize("covariance", CONJUGATE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_step_leaves_the_joint_distribution_as_it_is(kind, covariance):
@@ -92,6 +93,7 @@ def test_same_posterior_as_nuts(both):
     assert (abs(a.mean - b.mean) < 4 * np.hypot(a.mcse, b.mcse)).all()
 
 
+@pytest.mark.slow
 def test_what_is_reported(both):
     gibbs, _ = both
     assert gibbs.status is mx.Status.CONVERGED
@@ -100,6 +102,7 @@ def test_what_is_reported(both):
     assert "occupied" in gibbs.to_datatree()["sample_stats"]
 
 
+@pytest.mark.slow
 def test_a_sparse_prior_empties_components():
     """Two far groups, five components, Dirichlet(0.01): mostly two are occupied (Malsiner-Walli et al. 2016)."""
     rng = np.random.default_rng(1)
@@ -110,6 +113,7 @@ def test_a_sparse_prior_empties_components():
     assert occupied.min() == 2
 
 
+@pytest.mark.slow
 def test_inside_a_transformation():
     many = jnp.asarray(np.random.default_rng(2).normal(size=(3, 40)))
 
@@ -142,6 +146,7 @@ def test_what_has_no_closed_form_is_refused(name, blobs):
         mx.fit_gibbs(make(blobs), blobs, key=KEY)
 
 
+@pytest.mark.slow
 def test_weights_of_empty_components_are_as_small_as_they_were_drawn():
     """Under Dirichlet(0.01) an empty component's weight is below 1e-20 more often than not: (1e-20)^0.01 = 0.63."""
     x = np.linspace(-1.0, 1.0, 20)

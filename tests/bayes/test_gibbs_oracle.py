@@ -118,6 +118,7 @@ def test_nuts_crosses_between_modes(posterior):
     assert posterior.status is Status.CONVERGED
 
 
+@pytest.mark.slow
 def test_nuts_agrees_with_gibbs(posterior, oracle):
     ours, theirs = mean_and_error(label_free(posterior)), mean_and_error(oracle)
     z = (ours[0] - theirs[0]) / np.hypot(ours[1], theirs[1])

@@ -28,6 +28,7 @@ def test_the_known_posterior_of_one_component():
     assert abs(float(drawn.means.mean()) - mean) < 4 * sd * np.sqrt(1 / 4000 + 1 / found.ess)
 
 
+@pytest.mark.slow
 def test_useless_weights_are_refused(series):
     vi = mx.fit_vi(mx.Mixture.for_data(series, 3), series, key=KEY, guide="mean_field", num_starts=2, num_steps=500)
     found = mx.importance_correct(vi)
@@ -38,6 +39,7 @@ def test_useless_weights_are_refused(series):
         found.resample(KEY, 10)
 
 
+@pytest.mark.slow
 def test_draws_that_were_resampled_are_refused(series):
     model = mx.Mixture.for_data(series, 1)
     vi = mx.fit_vi(model, series, key=KEY, guide="pathfinder", num_starts=2, num_samples=100)

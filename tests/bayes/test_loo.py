@@ -50,6 +50,7 @@ def test_same_as_arviz(blobs):
     assert found.elpd == pytest.approx(float(theirs.elpd), abs=0.1)
 
 
+@pytest.mark.slow
 def test_blocks_and_samples(single, monkeypatch):
     x, posterior = single
     whole = mx.loo(posterior, x)
@@ -63,6 +64,7 @@ def test_blocks_and_samples(single, monkeypatch):
     assert "From 25 of 40 rows." in some.reason
 
 
+@pytest.mark.slow
 def test_rows_that_cannot_be_left_out_are_named(single):
     far = np.append(single[0], 60.0)
     posterior = mx.fit_gibbs(mx.Mixture.for_data(far, 1), far, key=KEY, num_warmup=100, num_samples=1000)

@@ -67,6 +67,7 @@ def test_the_ball_holds_its_share(posterior):
     assert partitions.variation_of_information(found.labels, found.edge[None])[0] == pytest.approx(found.radius)
 
 
+@pytest.mark.slow
 def test_plain_groups_are_found():
     rng = np.random.default_rng(1)
     truth = np.repeat([0, 1, 2], [40, 30, 20])

@@ -53,6 +53,7 @@ def test_nuts_has_the_known_posterior_of_one_component(single, nuts):
     assert nuts.diagnostics.max_rhat < 1.01
 
 
+@pytest.mark.slow_but("full_rank")
 @pytest.mark.parametrize("guide", ["mean_field", "full_rank", "laplace", "flow", "pathfinder"])
 def test_vi_is_near_the_known_posterior_of_one_component(single, guide):
     """In (μ, log σ²) this posterior is all but normal and uncorrelated, so every guide should find it.
@@ -176,6 +177,7 @@ def test_densities_are_those_of_the_draws(single, nuts):
     np.testing.assert_allclose(model.log_joint(params, x), nuts.log_joint[2, 7], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_same_key_same_draws_and_progress(single):
     heard = []
     settings = {"num_warmup": 200, "num_samples": 100, "num_chains": 2}
@@ -193,6 +195,7 @@ def test_a_draw_without_density_is_never_converged(single):
     assert broken.status is Status.NON_FINITE
 
 
+@pytest.mark.slow
 def test_modes_of_equal_height_are_seen():
     """Chains that sit in mirror images of each other have one distribution of densities, and another of places."""
     x = np.array([-3.0, -1.0, 1.0, 3.0])
@@ -204,6 +207,7 @@ def test_modes_of_equal_height_are_seen():
     assert apart.status is Status.NOT_CONVERGED
 
 
+@pytest.mark.slow
 def test_relabelled_draws_keep_their_first_labels():
     x = np.concatenate([np.random.default_rng(2).normal(m, 1.0, 20) for m in (0.0, 1.5)])
     posterior = mx.fit_gibbs(mx.Mixture.for_data(x, 2), x, key=KEY, num_warmup=50, num_samples=100, num_chains=2)

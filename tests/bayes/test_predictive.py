@@ -1,5 +1,7 @@
 """Predictive simulations and checks: moments in closed form, tail probabilities that are uniform where they must be."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from scipy import stats
 
 import mixtures as mx
-from mixtures.bayes.predictive import STATISTICS
+from mixtures.bayes.predictive import STATISTICS, PredictiveCheck
 from mixtures.datasets import load
 
 KEY = jax.random.key(8)
@@ -38,6 +40,7 @@ def test_statistics_are_what_they_are_called(blobs):
     np.testing.assert_allclose(found["correlation"], [np.corrcoef(blobs.T)[0, 1]])
 
 
+@pytest.mark.slow
 def test_tails_of_prior_data_are_uniform(explicit):
     """Data that come from the prior fall below a tail probability p in a share p of cases."""
     sets = np.asarray(mx.prior_predictive(explicit, key=KEY, num_rows=20, num_draws=300))
@@ -48,6 +51,15 @@ def test_tails_of_prior_data_are_uniform(explicit):
         tails.append(check.tails["mean"].item())
     # At n = 300 the Kolmogorov distance passes 0.11 with probability 0.001.
     assert stats.kstest(tails, "uniform").statistic < 0.11 + 1 / 400
+
+
+def test_a_statistic_is_named_by_its_features():
+    spread = np.random.default_rng(0).normal(size=(1000, 3))
+    observed = {"maximum": np.array([0.0, 9.0, 0.0]), "correlation": np.array([0.0, 0.0, -8.0])}
+    check = PredictiveCheck(observed, dict.fromkeys(observed, spread), 50, 50, ("length", "width", "weight"))
+    assert "maximum of width 9, simulated −2" in check.reason.replace("-", "−")
+    assert "correlation of width and weight -8" in check.reason
+    assert "maximum[2] 9" in replace(check, columns=()).reason
 
 
 MEAN = {"mean": lambda x: jnp.mean(x)}
@@ -66,6 +78,7 @@ def test_a_misfit_is_found_and_a_fit_is_not():
     assert mx.posterior_predictive(two, key=KEY, num_rows=7, num_draws=3).shape == (3, 7, 2)
 
 
+@pytest.mark.slow
 def test_many_rows_are_checked_by_a_sample_of_them_beside_data_of_its_size():
     """A largest value grows with the number of rows: that of forty rows is compared with that of forty."""
     x = np.random.default_rng(9).normal(size=4000)
@@ -89,6 +102,7 @@ def test_statistics_of_ones_own(explicit, series):
             mx.check_prior(explicit, series, key=KEY, statistics=wrong)
 
 
+@pytest.mark.slow
 def test_a_statistic_that_is_no_number_is_named(explicit):
     rows = jnp.array([-3.0, -2.0, -1.0, 0.5])
     check = mx.check_prior(explicit, rows, key=KEY, num_draws=200, statistics={"log": lambda x: jnp.log(jnp.mean(x))})

@@ -43,6 +43,7 @@ def normal_evidence(x, prior):
     return -n / 2 * np.log(np.pi) + 0.5 * np.log(kappa / (kappa + n)) + gammas + powers
 
 
+@pytest.mark.slow
 def test_evidence_of_one_component():
     x = np.random.default_rng(5).normal(3.0, 2.0, 40)
     model = mx.Mixture.for_data(x, 1)
@@ -130,6 +131,7 @@ def test_inside_a_transformation():
     np.testing.assert_allclose(jax.jit(study)(x, KEY), study(x, KEY), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_cut_short_is_not_converged(series, monkeypatch):
     monkeypatch.setattr(module, "_MOST_STAGES", 2)
     # A number of particles that no other test has, so that the program is traced under the patch.

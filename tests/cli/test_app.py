@@ -247,6 +247,7 @@ def test_fit_for_real(run):
     assert again[1].splitlines()[:-1] == output.splitlines()[:-1], "the same seed, the same output"
 
 
+@pytest.mark.slow
 def test_compare_for_real(run):
     code, output, _ = run(
         "compare",

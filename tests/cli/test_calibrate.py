@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 import mixtures as mx
+from mixtures._choices import CALIBRATED
 from mixtures.cli.calibrating import chosen_methods
-from mixtures.compare.calibrate import METHODS
 
 SERIES = Path(mx.__file__).parent / "datasets" / "timeseries.csv"
 
 
 def test_all_methods_are_those_of_the_package():
-    assert chosen_methods("all") == METHODS
+    assert chosen_methods("all") == CALIBRATED
     assert chosen_methods("ML, observed; NUTS") == ("ML, observed", "NUTS")
 
 

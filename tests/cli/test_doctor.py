@@ -54,7 +54,7 @@ def test_problems_are_sentences_that_say_what_to_do(run, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path / "file"))
     monkeypatch.setattr(doctor, "_FITTED", -100.0)
-    monkeypatch.setattr(doctor, "_NEEDED", ("jax", "a-package-that-nobody-has"))
+    monkeypatch.setattr(doctor, "requires", lambda _: ["jax>=0.9", "a-package-that-nobody-has>=1"])
     code, output, _ = run("doctor", "--quiet")
     said = " ".join(output.split())
     assert code == 1

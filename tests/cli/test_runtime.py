@@ -60,8 +60,9 @@ def interrupt_as_a_callback_reports_it():
 
 
 def test_an_interruption_that_compiled_code_makes_an_error_of_is_still_one(capsys):
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(typer.Exit) as stopped, runtime.exit_codes():
         interrupt_as_a_callback_reports_it()
     assert stopped.value.exit_code == runtime.INTERRUPTED
     assert capsys.readouterr().err.startswith("Stopped;")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before

@@ -38,6 +38,7 @@ def test_errors_under_json_are_sentences_on_standard_error(run, engines):
     assert errors == "Error: There is no file nowhere.csv; check the path.\n"
 
 
+@pytest.mark.slow
 def test_json_of_fit_is_what_it_writes(run):
     _, output, errors = run("fit", SERIES, "--starts", "8", "--out", "fits", "--json")
     assert output == Path("fits/fit.json").read_text()

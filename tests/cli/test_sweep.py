@@ -10,7 +10,9 @@ import mixtures as mx
 from tests.cli.test_bad_input import FILES, everything
 from tests.report import fake
 
-SERIES = Path(mx.__file__).parent / "datasets" / "timeseries.csv"
+DATASETS = Path(mx.__file__).parent / "datasets"
+SERIES, FAITHFUL = DATASETS / "timeseries.csv", DATASETS / "faithful.csv"
+HOLLOW = "mean=Normal(0, 10); scale=LogNormal(1, 0.5); weights=Dirichlet(0.5)"
 
 
 @pytest.fixture
@@ -94,6 +96,8 @@ BAD = {
     "missing file": (["nowhere.csv"], "There is no file nowhere.csv"),
     "same name": (["good.csv", "folder/good.csv"], "two files have the same name"),
     "K too large": (["good.csv", "-k", "1:4"], "4 components need at least 4 distinct rows, but good.csv has 3"),
+    "columns": ([SERIES, FAITHFUL, "-k", "1", "--covariance", "full,diagonal"], "there is no model diagonal; sweep it"),
+    "mode": (["good.csv", "-k", "2", "--prior", HOLLOW], "needs a prior concentration of at least 1, got 0.5"),
     "covariance": (["good.csv", "--covariance", "full,round"], "covariance must be one of"),
     "prior": (["good.csv", "--prior", "mean=Norml(0, 1); scale=HalfNormal(1)", "-k", "1"], "did you mean Normal?"),
     "out": (["good.csv", "-k", "1", "--out", "theirs"], "the file notes.txt, which this program did not write"),

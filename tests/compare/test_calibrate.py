@@ -28,6 +28,7 @@ def row(found, method, quantity):
     return one
 
 
+@pytest.mark.slow
 def test_a_mean_by_maximum_likelihood_covers_what_student_says():
     """x̄ ± z σ̂/√n with σ̂² of divisor n covers P(|t| < z √((n − 1)/n)) with n − 1 degrees of freedom."""
     num_rows, level = 8, 0.9
@@ -84,6 +85,7 @@ def test_at_fixed_parameters_every_data_set_has_the_same_truth(series):
         model, 50, KEY, truth=fit.params, columns=("speed",), methods=("MAP, opg", "MAP, bootstrap"), num_simulations=20
     )
     assert not found.from_prior
+    assert list(found.estimates) == list(found.trusted) == ["MAP, opg", "MAP, bootstrap"], "in the order asked for"
     place = found.quantities.index("means[2, speed]")
     np.testing.assert_allclose(found.truth[:, place], float(fit.params.means[1, 0]))
     assert abs(np.median(found.estimates["MAP, opg"][:, place]) - found.truth[0, place]) < 0.5
@@ -142,6 +144,7 @@ def test_counts_by_hand():
     ("change", "message"),
     [
         ({"methods": ("EM",)}, "methods must be one of"),
+        ({"methods": ()}, "methods must name at least one"),
         ({"level": 90}, "level must lie between 0 and 1"),
         ({"truth": 3}, "truth must be parameters"),
         ({"num_rows": 1}, "num_rows must be a whole number of at least 2"),

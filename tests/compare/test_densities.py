@@ -120,6 +120,7 @@ def means_at(centres):
     return gaussian(ones, jnp.asarray(centres)[..., None, None], ones[..., None, None], "full")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [0.0, 0.85])
 def test_errors_are_those_of_few_draws_that_depend_on_each_other(correlation):
     """Means drawn from N(1, 0.4²): the predictive is N(1, 1.16), whose distances from N(0, 1) have closed forms.

@@ -115,6 +115,7 @@ def test_prediction_is_of_rows_left_out(single):
     assert "could not be measured" in failed.reason
 
 
+@pytest.mark.slow
 def test_there_is_no_prediction_without_a_fit_to_all_rows(single):
     model, x, fit = single
     posterior = mx.fit_gibbs(model, x, key=KEY, num_warmup=100, num_samples=500)

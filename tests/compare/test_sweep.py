@@ -15,6 +15,8 @@ import pytest
 import mixtures as mx
 from mixtures.compare import prediction
 from mixtures.compare.sweep import Case, Sweep
+from mixtures.compare.verdict import Finding, Verdict
+from tests.report import fake
 
 KEY = jax.random.key(0)
 SETTINGS = {"num_starts": 4, "num_warmup": 300, "num_samples": 900, "num_chains": 2}
@@ -49,6 +51,7 @@ def test_every_combination_is_compared_in_order(found):
     assert [(row.data, row.prior) for row in result.rows] == [(case.data, case.prior) for case in cases]
 
 
+@pytest.mark.slow
 def test_a_case_is_the_comparison_of_its_own_model_data_and_key(found, rows):
     result, _ = found
     case = Case("b", 1, "full", "default")
@@ -106,6 +109,31 @@ def test_a_score_that_cannot_be_relied_on_is_not_the_best(found):
     assert "In 1 the leave-one-out score cannot be relied on (Pareto k-hat above 0.7)." in result.sentences[0]
     alone = Sweep({first: result.comparisons[first]})
     assert np.isnan(alone.rows[0].elpd_gap)
+
+
+def test_a_row_withholds_what_the_report_of_its_case_withholds():
+    """Where labels are ambiguous, whatever needs them; where EM ended at no maximum, every distance from it."""
+    case, plain = Case("a", 3, "full", "default"), fake.series()
+    (whole,) = Sweep({case: plain}).rows
+    assert np.isfinite([whole.worst_z, whole.worst_width, whole.hellinger, whole.adjusted_rand]).all()
+    (ambiguous,) = Sweep({case: fake.ambiguous(plain)}).rows
+    assert np.isnan([ambiguous.worst_z, ambiguous.worst_width, ambiguous.adjusted_rand]).all()
+    assert ambiguous.hellinger == whole.hellinger
+    nowhere = replace(plain, verdict=Verdict("not comparable", (Finding("em-not-at-a-maximum", ""),)))
+    (row,) = Sweep({case: nowhere}).rows
+    assert np.isnan([row.worst_z, row.worst_width, row.hellinger, row.adjusted_rand]).all()
+
+
+def test_a_prior_without_a_mode_is_refused_before_any_case_is_fitted(rows):
+    told, hollow = [], mx.priors.Conjugate([0.0], [[4.0]], dof=4.0, shrinkage=0.05, concentration=0.5)
+    for call in (
+        lambda: mx.sweep(rows, key=KEY, num_components=[2], priors={"default": None, "hollow": hollow}, on_cell=told),
+        lambda: mx.compare(mx.Mixture(mx.Gaussian(), 2, hollow), rows, key=KEY, on_stage=told.append),
+        lambda: mx.calibrate(mx.Mixture(mx.Gaussian(), 2, hollow), 20, KEY, methods=("MAP, opg",)),
+    ):
+        with pytest.raises(ValueError, match=r"needs a prior concentration of at least 1, got 0\.5"):
+            call()
+    assert told == []
 
 
 @pytest.mark.slow

@@ -128,7 +128,8 @@ def test_no_sentence_names_more_than_five_parameters():
 
 CODES = {
     "posterior-not-converged": {"nuts__status": Status.NOT_CONVERGED},
-    "em-degenerate": {"ml__unbounded": True},
+    "em-degenerate": {"map_fit__status": Status.DEGENERATE},
+    "ml-degenerate": {"ml__unbounded": True},
     "different-modes": {"density__hellinger__nuts": 0.3},
     "locations-differ": {"agreement": (row(z=1.2),)},
     "widths-differ": {"agreement": (row(width_ratio=0.5),)},

@@ -48,6 +48,7 @@ def gauss_jordan(a):
     return work[:, size:], determinant
 
 
+@pytest.mark.slow_but("1")
 @pytest.mark.parametrize("num_features", [1, 2, 3])
 def test_variance_of_a_spike_is_right_to_six_digits(num_features):
     x = spiked(num_features)
@@ -63,6 +64,7 @@ def test_variance_of_a_spike_is_right_to_six_digits(num_features):
     np.testing.assert_allclose(fit.params.means[spike], np.asarray(means[spike], float), rtol=1e-9)
 
 
+@pytest.mark.slow_but("2")
 @pytest.mark.parametrize("num_features", [1, 2])
 def test_single_precision_never_gives_a_negative_variance(num_features):
     """Even where the spike is as narrow as the numbers can tell apart."""

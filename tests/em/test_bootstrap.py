@@ -42,6 +42,7 @@ def test_bootstrap_agrees_with_the_published_one(acidity):
     np.testing.assert_allclose(flat(ours.values), PUBLISHED["bootstrap"], rtol=4 / np.sqrt(NUM_REPLICATES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["weighted", "parametric"])
 def test_kinds_agree_where_the_model_is_right(kind):
     """Half a thousand rows of a separated mixture: every bootstrap is near the observed information."""
@@ -75,6 +76,7 @@ def test_one_normal_has_closed_forms():
     np.testing.assert_allclose(values["covariances"][0, 0, 0] ** 2, inverse[1, 1], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_intervals_of_any_function(acidity):
     model, x, fit = acidity
     errors = mx.standard_errors(model, fit, x)
@@ -93,6 +95,7 @@ def test_intervals_of_any_function(acidity):
     np.testing.assert_allclose([low, high], np.quantile(draws[:, 1, 0] - draws[:, 0, 0], [0.05, 0.95]))
 
 
+@pytest.mark.slow
 def test_labels_follow_the_fit():
     """Components that overlap in location but not in width would be swapped by an order of the means."""
     rng = np.random.default_rng(4)
@@ -105,6 +108,7 @@ def test_labels_follow_the_fit():
     assert np.all(spread[:, 1 - narrow] > 1)
 
 
+@pytest.mark.slow
 def test_an_unbounded_likelihood_is_refused(series):
     """Five components for these fifty rows: resampling makes a component collapse more often than not."""
     model = mx.Mixture.for_data(series, 5)
@@ -115,6 +119,7 @@ def test_an_unbounded_likelihood_is_refused(series):
     assert all(np.isnan(value).all() for value in replicates.values.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nonparametric", "weighted"])
 def test_a_weight_of_two_is_the_row_twice(kind):
     """One normal: the mean's standard error is σ/√n, and for n Dirichlet weights of one σ/√(n + 1), n all copies."""
@@ -127,6 +132,7 @@ def test_a_weight_of_two_is_the_row_twice(kind):
     assert found.values["means"][0, 0] == pytest.approx(expected, rel=4 / np.sqrt(2 * 2000))
 
 
+@pytest.mark.slow
 def test_gaps_are_kept():
     """One diagonal normal with gaps: every mean has the standard error of the values observed of it."""
     x = np.random.default_rng(2).normal(size=(200, 2))
@@ -139,6 +145,7 @@ def test_gaps_are_kept():
     np.testing.assert_allclose(found.values["means"][0], expected, rtol=4 / np.sqrt(2 * 1000) + 0.02)
 
 
+@pytest.mark.slow
 def test_known_rows_stay_known():
     """All rows known, groups that coincide: two separate normals, whose labels nothing else tells apart."""
     rng = np.random.default_rng(3)
@@ -171,6 +178,7 @@ def test_bad_arguments(name, acidity):
         mx.standard_errors(*order(acidity)).interval(lambda p: jnp.sum(p.weights), level=1.0)
 
 
+@pytest.mark.slow
 def test_failed_replicates_are_left_out_and_disturb_no_other():
     """Cut short, some replicates give no estimate: they are NaN, and the others are what they are without a limit."""
     x = load("faithful").values

@@ -25,6 +25,7 @@ def one_normal(x, weights, fold):
     return found
 
 
+@pytest.mark.slow_but("50")
 @pytest.mark.parametrize("num_folds", [7, 50])
 def test_one_normal_has_a_closed_form(series, num_folds):
     """Fifty rows: folds of unequal size, and of one row each."""
@@ -40,6 +41,7 @@ def test_one_normal_has_a_closed_form(series, num_folds):
     assert found.reason == ""
 
 
+@pytest.mark.slow
 def test_a_weight_of_two_is_the_row_twice():
     x, weights = np.random.default_rng(1).normal(size=30), np.where(np.arange(30) < 10, 2.0, 1.0)
     found = mx.cross_validate(ONE, x, key=KEY, num_folds=3, num_starts=1, objective="ml", weights=weights)
@@ -50,6 +52,7 @@ def test_a_weight_of_two_is_the_row_twice():
     assert found.standard_error == pytest.approx(twice.std(ddof=1) / np.sqrt(40))
 
 
+@pytest.mark.slow
 def test_corrected_scores_are_near_leaving_out_one_row():
     """One normal of two features, over a hundred partitions: four folds lose about d/2(F − 1) = 5/6 nats."""
     x = np.random.default_rng(8).normal(2.0, 3.0, (80, 2))
@@ -81,6 +84,7 @@ def mean_totals(model, x, fit, num_folds, count):
     return np.mean([one.total for one in found]), np.mean([one.corrected.total for one in found])
 
 
+@pytest.mark.slow
 def test_the_correction_is_burmans_with_the_weights_of_the_folds():
     """Folds of eight and seven rows, some of which count twice: by NumPy, from the moments of each training set."""
     x, weights = np.random.default_rng(3).normal(size=23), np.where(np.arange(23) < 6, 2.0, 1.0)
@@ -143,6 +147,7 @@ def test_each_fold_is_the_fit_of_the_others():
         found.minus(eqx.tree_at(lambda c: c.fold, one, one.fold[::-1]))
 
 
+@pytest.mark.slow
 def test_a_fold_without_a_maximum_is_not_averaged():
     piles = jnp.repeat(jnp.array([0.0, 1.0, 2.0, 3.5]), 3)
     found = mx.cross_validate(mx.Mixture(mx.Gaussian("full"), 4), piles, key=KEY, num_folds=3, objective="ml")
@@ -153,6 +158,7 @@ def test_a_fold_without_a_maximum_is_not_averaged():
     assert np.isnan(np.asarray(found.log_density)[bad[np.asarray(found.fold)]]).all()
 
 
+@pytest.mark.slow
 def test_the_default_prior_keeps_folds_bounded(series):
     model = mx.Mixture.for_data(series, 3)
     found = mx.cross_validate(model, series, key=KEY, num_folds=5)

@@ -83,6 +83,7 @@ def test_what_is_said_of_a_collapse_is_so():
         assert 0 <= int(starts.collapse_component[i]) < 3
 
 
+@pytest.mark.slow
 def test_four_components_collapse_more_often():
     three, four = fitted(3, "ml")[2], fitted(4, "ml")[2]
     assert four.status is Status.INTERIOR
@@ -130,6 +131,7 @@ def test_a_prior_prevents_it(four_piles):
     assert np.all(np.asarray(fit.params.covariances) > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.0, 1000.0])
 def test_single_precision(shift):
     with jax.enable_x64(False):
@@ -152,6 +154,7 @@ def test_single_precision_data_among_double():
     assert float(fit.log_likelihood) == pytest.approx(-106.1861, abs=0.01)
 
 
+@pytest.mark.slow
 def test_rows_on_a_line():
     # Twenty rows lie exactly on a line, so a component can flatten onto it without shrinking to a point.
     rng = np.random.default_rng(0)
@@ -175,6 +178,7 @@ def test_nan_inside_jit_is_never_converged():
     assert "NaN" in fit.reason
 
 
+@pytest.mark.slow
 def test_many_rows_without_ties_do_not_collapse():
     rng = np.random.default_rng(1)
     x = jnp.asarray(np.concatenate([rng.normal(-2, 1, 1500), rng.normal(2, 0.7, 1000)])[:, None])

@@ -91,6 +91,7 @@ def polish(x, fit, log_prior=lambda params: 0.0):
     return unpack(found.x), float(negative(start) - found.fun)
 
 
+@pytest.mark.slow_but("overlapping")
 @pytest.mark.parametrize("name", DATA)
 def test_stops_within_a_millionth_of_the_maximum(name):
     # Peers stop 3 to 5 log-likelihood units short on such data.
@@ -209,6 +210,7 @@ def test_one_component_is_the_closed_form():
 # Priors without a closed form.
 
 
+@pytest.mark.slow
 def test_generalised_em_reaches_the_mode():
     x = jnp.asarray(load("acidity").values)
     model = mx.Mixture(mx.Gaussian("full"), 2, half_normal_prior())
@@ -241,6 +243,7 @@ def climb(model, x, params):
     )
 
 
+@pytest.mark.slow
 def test_numerical_and_closed_form_steps_have_the_same_mode():
     x = jnp.asarray(load("faithful").values)
     model = mx.Mixture.for_data(x, 2)
@@ -324,6 +327,7 @@ def test_wrong_arguments(change, message, monkeypatch):
         )
 
 
+@pytest.mark.slow
 def test_bounded_priors_bind(series):
     """Estimates stay inside the prior's support, and density outside it is nought."""
     prior = mx.priors.Independent(dist.Dirichlet(jnp.ones(3)), dist.Uniform(30.0, 45.0), dist.Uniform(0.5, 2.0))

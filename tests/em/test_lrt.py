@@ -13,6 +13,7 @@ from mixtures.em import lrt
 KEY = jax.random.key(6)
 
 
+@pytest.mark.slow
 def test_published_statistic_and_sequence():
     """mclust 6.0's mclustBootstrapLRT of acidity, E: 79.6721 and p = 0.001 for 1 against 2 with 999 replicates.
 
@@ -28,6 +29,7 @@ def test_published_statistic_and_sequence():
     assert second.p_value == pytest.approx(0.082, abs=4 * np.sqrt(0.082 * 0.918 / 19))
 
 
+@pytest.mark.slow
 def test_null_distribution_does_not_depend_on_location_and_scale():
     """One normal against two: −2 log λ is invariant, so two data sets' replicates are samples of one distribution.
 
@@ -55,6 +57,7 @@ def test_split_components(covariance):
     np.testing.assert_allclose(split.covariances, np.repeat(params.covariances, 2, axis=0))
 
 
+@pytest.mark.slow
 def test_an_unbounded_likelihood_is_said(series):
     found = mx.bootstrap_lrt(series, "full", num_components=1, key=KEY, num_replicates=20)
     assert found.unbounded > 0

@@ -44,6 +44,7 @@ def path(model, rows, state, method, num_steps: int):
     return jax.lax.scan(one, method.begin(state), None, length=num_steps)[1]
 
 
+@pytest.mark.slow_but("full-leaps")
 @pytest.mark.parametrize("method", [accelerate, newton], ids=["leaps", "newton"])
 @pytest.mark.parametrize("covariance", ["full", "equal_orientation"])
 def test_objective_never_falls(method, covariance, overlapping):
@@ -67,6 +68,7 @@ def test_leaps_and_newton_reach_what_em_creeps_towards(overlapping):
     assert last >= float(slow.objective) - 1e-6
 
 
+@pytest.mark.slow_but("diagonal-ml")
 @pytest.mark.parametrize(("covariance", "objective"), [("full", "map"), ("diagonal", "ml"), ("equal_shape", "ml")])
 def test_exact_derivatives(covariance, objective, overlapping):
     """From two matrix products, against automatic differentiation of the log joint."""
@@ -83,6 +85,7 @@ def test_exact_derivatives(covariance, objective, overlapping):
     np.testing.assert_allclose(hessian, jax.jit(jax.hessian(log_joint))(u), rtol=1e-7, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_race_drops_starts_and_keeps_the_best(overlapping):
     model = mx.Mixture(mx.Gaussian("full"), 4)
     few = mx.fit_em(model, overlapping, key=KEY, objective="ml", num_starts=32, num_finalists=8)

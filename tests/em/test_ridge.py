@@ -58,6 +58,7 @@ def clipped_em(x, num_components, floor, num_starts=1000, num_steps=200):
     return row.sum(axis=(1, 2)).max()
 
 
+@pytest.mark.slow_but("18")
 @pytest.mark.parametrize("place", [0, 8, 18, 25, 30])
 def test_an_independent_em_with_clipping_finds_the_same(of_series, series, place):
     floor = float(of_series.floors[place]) * series.var()
@@ -91,6 +92,7 @@ def test_under_a_floor_wider_than_the_data_components_are_one(of_series, series)
     assert float(of_series.log_likelihood[-1]) == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_shared_variance_has_a_maximum(series):
     model = mx.Mixture(mx.Gaussian("tied"), 3)
     fit = mx.fit_em(model, series, key=KEY, objective="ml")
@@ -119,6 +121,7 @@ def test_without_an_interior_maximum_the_curve_is_the_same(of_series, profile, f
     assert found.other_plateaus[0].log_likelihood == pytest.approx(-106.186, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_missing_values():
     rng = np.random.default_rng(3)
     x = np.concatenate([rng.normal(size=(30, 2)), rng.normal(4, 0.5, size=(20, 2))])
@@ -194,6 +197,7 @@ def test_places_are_those_that_climb_fastest():
     assert (float(lone.counts[0]), float(lone.means[0, 0])) == (2.0, pytest.approx(1.05))
 
 
+@pytest.mark.slow
 def test_single_precision(of_series, series):
     with jax.enable_x64(False):
         found = mx.floor_profile(mx.Mixture(mx.Gaussian(), 3), series, key=KEY, floors=FLOORS[4:])

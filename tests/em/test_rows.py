@@ -26,6 +26,7 @@ def fitted(x, covariance="full", num_components=2, **settings):
     return model, mx.fit_em(model, x, key=KEY, objective="ml", num_starts=8, **settings)
 
 
+@pytest.mark.slow_but("tied")
 @pytest.mark.parametrize("covariance", MODELS)
 def test_a_weight_of_two_is_the_row_twice(covariance, blobs):
     counts = 1 + np.arange(len(blobs)) % 3
@@ -35,6 +36,7 @@ def test_a_weight_of_two_is_the_row_twice(covariance, blobs):
     np.testing.assert_allclose(weighted.params.covariances, repeated.params.covariances, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_reach_the_standard_errors(blobs):
     counts = 1 + np.arange(len(blobs)) % 3
     model, weighted = fitted(blobs, weights=counts)
@@ -43,6 +45,7 @@ def test_weights_reach_the_standard_errors(blobs):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), ours.values, theirs.values)
 
 
+@pytest.mark.slow_but("full")
 @pytest.mark.parametrize("covariance", MODELS)
 def test_missing_values_leave_the_marginal_likelihood(covariance, blobs):
     x = holes(blobs)
@@ -109,6 +112,7 @@ def test_one_component_with_a_monotone_pattern_has_a_closed_form():
     )
 
 
+@pytest.mark.slow
 def test_rows_that_are_all_known_are_a_discriminant_analysis():
     data = load("iris")
     labels = np.repeat([2, 0, 1], 50)
@@ -154,6 +158,7 @@ def test_bad_weights_and_labels(name, blobs):
         fitted(blobs, **settings)
 
 
+@pytest.mark.slow
 def test_rows_and_columns_without_any_value(blobs):
     for where, words in (
         ((slice(None), 1), "no value at all in columns 1"),

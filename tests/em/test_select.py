@@ -91,6 +91,7 @@ def test_the_best_is_never_silently_spurious(plain):
     assert len(replace(plain, candidates=(lost, one)).to_frame()) == 2
 
 
+@pytest.mark.slow
 def test_cross_validation_as_a_criterion():
     x = load("acidity").values
     found = mx.select(x, key=KEY, num_components=[1], covariances=["full"], criterion="cv", num_folds=5)

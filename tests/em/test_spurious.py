@@ -84,6 +84,7 @@ def test_honest_fits_are_not_named():
     assert mx.spurious(*by_groups(galaxies, groups), galaxies) == [], "few rows, but as spread as others"
 
 
+@pytest.mark.slow
 def test_chance_makes_spurious_maxima_and_they_are_named():
     """One normal fitted by two components: the largest maximum says nothing of a second one (Day 1969)."""
     model, named = mx.Mixture(mx.Gaussian("full"), 2), 0

@@ -177,6 +177,7 @@ def test_no_estimate_no_errors():
     assert_refused(mx.standard_errors(model, failed, x), "no estimate")
 
 
+@pytest.mark.slow
 def test_outer_products_of_too_few_rows_are_refused():
     """Six parameters and six rows whose scores sum to zero: five directions at most, though the maximum is sharp."""
     x = np.array([[0.0, 0.0], [1.0, 0.3], [5.0, 5.0], [6.1, 5.0], [0.2, 1.0], [5.5, 6.1]])

@@ -104,6 +104,7 @@ def test_parts_are_shared_as_the_code_says(case):
     assert np.allclose(matrices, matrices * np.eye(NUM_FEATURES)) == (orientation == "I")
 
 
+@pytest.mark.slow_but("EVE", "VEV")
 @pytest.mark.parametrize("code", ["EEI", "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV"])
 def test_maximum_likelihood_is_mclusts(code):
     x = load("faithful").values

@@ -51,6 +51,7 @@ def test_maximum_is_that_of_mclust(noisy, fit):
     assert model.num_parameters(2) == 12
 
 
+@pytest.mark.slow_but("tied_spherical")
 @pytest.mark.parametrize("covariance", ["full", "tied_spherical", "EVE"])
 def test_density_is_its_definition(noisy, covariance):
     model = mx.Mixture.for_data(noisy, 3, mx.GaussianWithNoise.for_data(noisy, covariance))
@@ -65,6 +66,7 @@ def test_density_is_its_definition(noisy, covariance):
     np.testing.assert_allclose(responsibilities.sum(axis=1), 1.0)
 
 
+@pytest.mark.slow
 def test_newton_has_the_right_derivatives(noisy, fit):
     model, found = fit
     rows = model.prepare(noisy)

@@ -31,12 +31,12 @@ def value(level, *codes):
     return {
         "verdict": {"level": level, "findings": [{"code": code, "text": ""} for code in codes]},
         "fits": {
-            "nuts": {"estimates": {}, "max_rhat": 1.001, "min_ess": 900.0, "num_chains": 4},
-            "map": {"starts": {"count": 64, "statuses": {"converged": 60}}},
+            "nuts": {"max_rhat": 1.001, "min_ess": 900.0, "num_chains": 4},
+            "map": {"starts": {"count": 64, "statuses": {"converged": 60}}, "unbounded": False, "collapsed_starts": 4},
         },
         "agreement": [row],
         "data": {"rows": 80},
-        "density": {"map": [], "hellinger": {"nuts": 0.078}},
+        "density": {"hellinger": {"nuts": 0.078}},
         "clustering": {"unclear": {"limit": 0.8, "nuts": 39}},
         "further": {
             "prediction": {"difference": -10.55, "standard_error": 5.07},
@@ -74,6 +74,9 @@ def test_where_nothing_can_be_concluded_no_more_is_advised():
 def test_densities_that_agree_are_something():
     found = headline(value(verdict.NOT_COMPARABLE, verdict.IN_AGREEMENT, verdict.LABELS_AMBIGUOUS))
     assert (found.tone, found.title) == ("fair", "EM and NUTS agree on the density, and no more could be compared")
+    assert found.advice.endswith("it is not known which is which.")
+    found = headline(value(verdict.NOT_COMPARABLE, verdict.IN_AGREEMENT, verdict.CHAINS_DISAGREE))
+    assert "chains disagree about every one" in found.advice
 
 
 def test_numbers_are_named_as_a_person_would():
@@ -86,7 +89,7 @@ def test_numbers_are_named_as_a_person_would():
 
 def test_with_ambiguous_labels_no_number_needs_them():
     first, second, third = three_numbers(value(verdict.NOT_COMPARABLE, verdict.LABELS_AMBIGUOUS))
-    assert (first.number, second.number, third.number) == ("0.078", "0.61", "39")
+    assert (first.number, second.number, third.number) == ("0.078", "0.61", "−10.55")
     assert "component 1" not in first.words + second.words + third.words
 
 
@@ -94,5 +97,13 @@ def test_a_point_that_is_no_maximum_is_measured_by_nothing():
     *_, last = three_numbers(value(verdict.NOT_COMPARABLE, verdict.EM_NOT_AT_MAXIMUM))
     assert (last.tone, last.number) == ("bad", "–")
     assert "no MAP mode" in last.words
-    *_, last = three_numbers(value(verdict.NOT_COMPARABLE, verdict.NOT_CONVERGED) | {"density": {"map": None}})
+    *_, last = three_numbers(value(verdict.NOT_COMPARABLE, verdict.NOT_CONVERGED))
     assert (last.tone, last.number) == ("good", "60")
+
+
+def test_an_unbounded_posterior_is_measured_by_nothing():
+    unbounded = value(verdict.NOT_COMPARABLE, verdict.EM_DEGENERATE)
+    unbounded["fits"]["map"]["unbounded"] = True
+    *_, last = three_numbers(unbounded)
+    assert (last.tone, last.number) == ("bad", "4")
+    assert "climbed without end" in last.words

@@ -67,7 +67,10 @@ def rendered(name):
     return _rendered[name]
 
 
-@pytest.fixture(params=[*CASES, "hostile"])
+LONG = {"ambiguous", "degenerate", "raced", "without a profile", "poor VI", "calibrated", "without VI"}
+
+
+@pytest.fixture(params=[pytest.param(c, marks=[pytest.mark.slow] * (c in LONG)) for c in (*CASES, "hostile")])
 def parsed(request):
     return Page(rendered(request.param))
 
@@ -243,6 +246,8 @@ def test_what_is_no_report_is_not_drawn(tmp_path, text, words):
         (numbers([[1.0, 0.5], [0.5, 2.0]]), "[1, 0.5], [0.5, 2]"),
         (percent(0.0001), "under 1 %"),
         (percent(0.0), "0 %"),
+        (percent(0.9999), "over 99 %"),
+        (percent(1.0), "100 %"),
     ],
 )
 def test_numbers_as_a_person_reads_them(text, expected):

@@ -64,6 +64,7 @@ def test_draws_go_to_zarr_and_back(folder, tmp_path):
     xarray.testing.assert_equal(back["posterior"].to_dataset(), tree["posterior"].to_dataset())
 
 
+@pytest.mark.slow
 def test_a_selection_is_drawn_again_and_is_no_comparison(tmp_path):
     data = dataset("acidity")
     found = mx.select(data.values, key=jax.random.key(0), num_components=(1, 2), covariances=["tied"], num_starts=4)

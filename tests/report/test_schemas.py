@@ -1,6 +1,7 @@
 """Every JSON file is of its published schema, and the schemas would see it if it were not."""
 
 import json
+from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -22,6 +23,16 @@ def test_schemas_are_schemas(name):
 def test_every_code_of_an_audit_is_in_its_schema():
     finding = read("audit")["properties"]["findings"]["items"]
     assert finding["properties"]["code"]["enum"] == list(CODES)
+
+
+REPORTS = sorted((Path(__file__).parents[2] / "reports").glob("*/*.json"))
+
+
+@pytest.mark.parametrize("path", [p for p in REPORTS if "schema" in json.loads(p.read_text())], ids=lambda p: p.stem)
+def test_committed_reports_are_of_their_schemas(path):
+    value = json.loads(path.read_text())
+    kind = path.stem if path.stem in NAMES else "report"
+    assert complaints(kind, value) == []
 
 
 def fit_value():

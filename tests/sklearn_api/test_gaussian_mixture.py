@@ -25,6 +25,13 @@ from mixtures.sklearn import GaussianMixture, UnboundedLikelihoodWarning
 SHARED = ("full", "tied", "diag", "spherical")
 
 
+def test_a_prior_without_a_mode_is_refused_in_their_words():
+    prior = mx.priors.Conjugate([0.0, 0.0], np.eye(2), dof=5.0, shrinkage=0.1, concentration=0.5)
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    with pytest.raises(ValueError, match=r"^prior needs a concentration of .*engine='nuts'\), or prior=None\.$"):
+        GaussianMixture(2, prior=prior).fit(x)
+
+
 @pytest.fixture(scope="module")
 def apart():
     """120 rows of two features in three groups far from each other."""
@@ -42,6 +49,7 @@ def fitted(apart):
     return make().fit(apart)
 
 
+@pytest.mark.slow_but("full", "tied")
 @pytest.mark.parametrize("covariance_type", SHARED)
 def test_agrees_with_scikit_learn(apart, covariance_type):
     ours = make(covariance_type=covariance_type).fit(apart)
@@ -66,6 +74,7 @@ def test_lower_bound_is_the_mean_log_density(apart, fitted):
     np.testing.assert_allclose(fitted.score_samples(apart), np.log(density), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_weights_count_rows(apart):
     weights = np.random.default_rng(0).integers(0, 4, len(apart))
     once = make(prior="default").fit(apart, sample_weight=weights)
@@ -115,6 +124,7 @@ def test_no_maximum_is_an_error():
     assert make(n_components=1, reg_covar=1e-3).fit(x).converged_
 
 
+@pytest.mark.slow
 def test_missing_values(apart):
     gaps = apart.copy()
     gaps[::4, 1] = np.nan
@@ -161,6 +171,7 @@ def test_double_precision_is_the_estimators_own(apart, fitted):
     np.testing.assert_allclose(found[0].means_, fitted.means_, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["VEI", "equal_orientation", "tied_diagonal", "tied_spherical"])
 def test_other_covariance_models(apart, name):
     found = make(covariance_type=name, n_init=2).fit(apart)
@@ -176,6 +187,7 @@ def test_other_covariance_models(apart, name):
     assert found.covariances_.shape == found.precisions_.shape == shapes[family]
 
 
+@pytest.mark.slow
 def test_starts_may_be_given(apart, fitted):
     at_the_end = make(
         weights_init=fitted.weights_, means_init=fitted.means_, precisions_init=fitted.precisions_, max_iter=50
