@@ -88,15 +88,12 @@ def result(folder: Path) -> str:
     if (folder / "select.json").exists():
         reasons = json.loads((folder / "select.json").read_text())["reasons"]
         return "".join(f"- {reason}\n" for reason in reasons)
-    report = (folder / "report.md").read_text()
-    verdict, rest = report.partition("\n\n")[2].split("## Why\n\n")
+    verdict, *sections = (folder / "report.md").read_text().partition("\n\n")[2].split("\n## ")
+    parts = dict(section.split("\n\n", 1) for section in sections)
     value = json.loads((folder / "report.json").read_text())
     covered = (value["calibration"] or {"sentences": []})["sentences"]
-    return (
-        verdict
-        + rest.partition("## How far")[0].replace("## Parameters\n\n", "")
-        + "".join(f"- {sentence}\n" for sentence in covered)
-    )
+    coverage = ["".join(f"- {sentence}\n" for sentence in covered)] if covered else []
+    return "\n".join([verdict, parts["Why"], parts["Parameters"], *coverage])
 
 
 def _table(rows: list[dict]) -> str:

@@ -149,7 +149,7 @@ def keep_to_one(cores) -> None:
 
 
 def main() -> None:
-    """Run the designs, two at once, and write what was found."""
+    """Run the designs, one on each core, and write what was found."""
     begin, context = time.perf_counter(), get_context("spawn")
     cores, free = context.Queue(), usable_cores()
     for core in free:
