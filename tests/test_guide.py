@@ -21,7 +21,8 @@ GUIDE = Path(__file__).parent.parent / "mixtures" / "guide"
 PAGES = sorted(GUIDE.glob("*.md"))
 GALLERY = sorted(GUIDE.glob("gallery/*.py"))
 LONG = {"checking", "comparing", "components", "engines", "first-fit", "from-mclust", "from-pymc", "models", "rows"}
-LONG |= {"compiled", "unbounded", "uncertainty", "plot_study", "plot_together", "plot_groups", "plot_how_many"}
+LONG |= {"compiled", "from-stan", "unbounded", "uncertainty"}
+LONG |= {"plot_density", "plot_groups", "plot_how_many", "plot_study", "plot_together", "plot_unbounded"}
 FENCE = re.compile(r"(?:<!-- needs (?P<needs>\w+) -->\n)? *```(?P<kind>python|text)\n(?P<code>.*?)\n *```", re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d+\.?\d*(?:e[-+]?\d+)?")
 

@@ -125,6 +125,7 @@ def test_nuts_agrees_with_gibbs(posterior, oracle):
     assert np.all(np.abs(z) < 4), dict(zip(QUANTITIES, z.tolist(), strict=True))
 
 
+@pytest.mark.slow
 def test_the_comparison_has_power(posterior, oracle):
     # Both errors are small beside the posterior's own spread, so a wrong prior or Jacobian would show.
     spread = oracle.std((0, 1))

@@ -18,6 +18,7 @@ def many():
     return mx.Mixture.for_data(x, 2), x
 
 
+@pytest.mark.slow
 def test_a_batch_is_unbiased(many):
     model, x = many
     params = mx.fit_em(model, x, key=KEY, num_starts=2).params

@@ -43,7 +43,7 @@ def test_probabilities_of_all_partitions_sum_to_one(shared):
     np.testing.assert_allclose(total, 1.0, rtol=1e-10)
 
 
-@pytest.mark.slow_but("True")
+@pytest.mark.slow
 @pytest.mark.parametrize("shared", [False, True])
 def test_a_step_leaves_the_joint_distribution_as_it_is(shared):
     """K, parameters and rows from the prior: after steps given the rows, K and the parameters are from it still."""

@@ -61,6 +61,7 @@ def test_a_density_is_at_no_distance_from_itself():
     assert distance < 1e-6
 
 
+@pytest.mark.slow
 def test_distance_does_not_depend_on_labels(blobs):
     model = mx.Mixture.for_data(blobs, 2)
     fit = mx.fit_em(model, blobs, key=KEY, num_starts=4)

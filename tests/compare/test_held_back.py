@@ -100,6 +100,7 @@ def test_chains_cut_short_are_never_the_truth():
     assert all(row["z"] is None and row["nuts_mean"] is None for row in value["agreement"])
 
 
+@pytest.mark.slow
 def test_a_prior_that_knows_better_than_200_rows_is_named():
     """Weights of one half on 10,000 rows’ worth of evidence."""
     prior = mx.priors.Conjugate(jnp.zeros(1), jnp.full((1, 1), 4.0), dof=4.0, shrinkage=0.01, concentration=5000.0)
@@ -109,6 +110,7 @@ def test_a_prior_that_knows_better_than_200_rows_is_named():
     assert "the mean of" not in told
 
 
+@pytest.mark.slow
 def test_a_prior_that_the_rows_speak_against_is_named():
     """A variance of 4 on 200 degrees of freedom, where the rows say 1."""
     prior = mx.priors.Conjugate(jnp.zeros(1), jnp.full((1, 1), 4.0 * 200), dof=200.0, shrinkage=0.01)

@@ -60,6 +60,7 @@ def test_a_case_is_the_comparison_of_its_own_model_data_and_key(found, rows):
     assert alone.verdict == result.comparisons[case].verdict
 
 
+@pytest.mark.slow
 def test_gaps_in_prediction_are_to_the_best_of_the_same_data(found):
     for name in "ab":
         rows = [row for row in found[0].rows if row.data == name and np.isfinite(row.elpd)]
@@ -69,6 +70,7 @@ def test_gaps_in_prediction_are_to_the_best_of_the_same_data(found):
         assert all(row.elpd_gap_error < 1.0 for row in rows)
 
 
+@pytest.mark.slow
 def test_the_standard_error_of_a_gap_is_that_of_paired_differences(found):
     result, _ = found
     pair = [result.comparisons[Case("a", 1, "full", prior)].prediction.posterior for prior in ("default", "wide")]
@@ -77,6 +79,7 @@ def test_the_standard_error_of_a_gap_is_that_of_paired_differences(found):
     assert max(row.elpd_gap_error for row in result.rows if row.data == "a") == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_cases_of_many_rows_are_compared_on_the_same_sample_of_them(found, monkeypatch):
     """Each case has a key of its own, and scores of unpaired rows would differ by their spread."""
     monkeypatch.setattr(prediction, "_FEWEST_ROWS", 25)
@@ -96,6 +99,7 @@ def again(c, key):
     return replace(c, prediction=prediction.predict_fairly(c.model, c.data.values, c.map, c.nuts, key=key))
 
 
+@pytest.mark.slow
 def test_a_score_that_cannot_be_relied_on_is_not_the_best(found):
     first, second = (Case("a", 1, "full", prior) for prior in ("default", "wide"))
     c, other = (found[0].comparisons[case] for case in (first, second))

@@ -52,6 +52,7 @@ def test_objective_never_falls(method, covariance, overlapping):
     assert np.diff(heights).min() >= 0
 
 
+@pytest.mark.slow
 def test_leaps_and_newton_reach_what_em_creeps_towards(overlapping):
     model, rows, state = begun(overlapping)
 

@@ -27,6 +27,7 @@ def test_definitions_for_one_component():
     assert found.icl == pytest.approx(found.bic) == pytest.approx(twice - 2 * np.log(n))
 
 
+@pytest.mark.slow
 def test_a_table_over_components_and_models():
     x = load("faithful").values
     heard = []
