@@ -2,7 +2,7 @@
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from mixtures.cli.runtime import prepare_jax
 
 if TYPE_CHECKING:
     from mixtures.data import Data
+    from mixtures.families import AbstractFamily
     from mixtures.model import Mixture
 
 
@@ -49,13 +50,12 @@ def prepare(
 ) -> tuple["Data", "Mixture"]:
     """Check everything that can be checked before fitting, lightest first, and make the model."""
     from mixtures._files import DataError
-    from mixtures.cli.prior_text import PriorError, build_prior, parse_prior
+    from mixtures.cli.prior_text import parse_prior
 
     calls = None if prior.strip() == "default" else parse_prior(prior)
     data = read_rows(source, columns, drop_missing, components, folder)
     import jax
 
-    from mixtures.em.fit import refuse_unbounded_weights
     from mixtures.families import Gaussian, GaussianWithNoise
     from mixtures.model import Mixture
 
@@ -69,12 +69,21 @@ def prepare(
             return data, Mixture.for_data(jax.numpy.asarray(data.values), components, family)
         except ValueError as error:
             raise DataError(f"{data.source}: {error}") from error
-    model = Mixture(family, components, build_prior(calls, family, components, data.values.shape[1]))
+    return data, with_prior(calls, family, components, data.values.shape[1])
+
+
+def with_prior(calls: dict[str, Any], family: "AbstractFamily", num_components: int, num_features: int) -> "Mixture":
+    """The mixture with a prior as `parse_prior` read it, which must have a mode."""
+    from mixtures.cli.prior_text import PriorError, build_prior
+    from mixtures.em.fit import refuse_unbounded_weights
+    from mixtures.model import Mixture
+
+    model = Mixture(family, num_components, build_prior(calls, family, num_components, num_features))
     try:
-        refuse_unbounded_weights(model, data.values.shape[1])
+        refuse_unbounded_weights(model, num_features)
     except ValueError as error:
         raise PriorError(str(error)) from error
-    return data, model
+    return model
 
 
 def _split(columns: str) -> list[str]:

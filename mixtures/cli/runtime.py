@@ -1,5 +1,6 @@
 """What surrounds a run of the command line: exit codes, signals, and JAX's settings."""
 
+import _thread
 import atexit
 import gc
 import shlex
@@ -13,10 +14,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import typer
 
 FAILED, BAD_INPUT, NOT_COMPARABLE, INTERRUPTED = 1, 2, 3, 130
+_AGAIN = 0.05  # seconds from an interruption that was ignored to the next
 
 
 @contextmanager
@@ -113,11 +116,22 @@ def _signals_unwind(came: list[int]) -> Iterator[None]:
         came.append(number)
         signal.default_int_handler(number, frame)
 
+    def again(ignored: Any) -> None:
+        """Python ignores what is raised in a finaliser or while it collects garbage: interrupt once more."""
+        if ignored.exc_type is not KeyboardInterrupt:
+            hook(ignored)
+            return
+        later = threading.Timer(_AGAIN, _thread.interrupt_main)
+        later.daemon = True
+        later.start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, again
     handlers = {signal.SIGTERM: lambda number, _: sys.exit(128 + number), signal.SIGINT: interrupt}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -8,7 +8,7 @@ import typer
 
 from mixtures._numbers import fixed
 from mixtures.cli import display, options
-from mixtures.cli.prepare import read_rows
+from mixtures.cli.prepare import read_rows, with_prior
 from mixtures.cli.runtime import FAILED, check_unfinished, exit_codes, unfinished_run
 from mixtures.cli.screen import Screen
 from mixtures.cli.selecting import check_covariances, chosen_covariances, complete_covariances, parse_components
@@ -107,22 +107,9 @@ def prepare(asked: Asked, folder: Path) -> tuple[dict[str, "Data"], dict[str, "P
 
 
 def _prior(calls: dict[str, Any] | None) -> "Prior":
-    from mixtures.cli.prior_text import PriorError, build_prior
-    from mixtures.em.fit import refuse_unbounded_weights
-    from mixtures.model import Mixture
-
     if calls is None:
         return None
-
-    def make(values, model):
-        prior = build_prior(calls, model.family, model.num_components, values.shape[1])
-        try:
-            refuse_unbounded_weights(Mixture(model.family, model.num_components, prior), values.shape[1])
-        except ValueError as error:
-            raise PriorError(str(error)) from error
-        return prior
-
-    return make
+    return lambda values, model: with_prior(calls, model.family, model.num_components, values.shape[1]).prior
 
 
 def _covariances(asked: Asked, data: dict[str, "Data"]) -> list[str]:

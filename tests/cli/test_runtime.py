@@ -1,6 +1,8 @@
 """JAX's settings and signals under the command line."""
 
 import signal
+import sys
+import time
 from pathlib import Path
 
 import jax
@@ -50,6 +52,24 @@ def test_a_cache_chosen_by_the_user_is_kept(tmp_path, monkeypatch, jax_settings)
     runtime.prepare_jax()
     assert jax_settings()["jax_compilation_cache_dir"] == str(tmp_path / "theirs")
     assert not (tmp_path / "ours").exists()
+
+
+class Interrupting:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def sleep_through_an_interruption():
+    Interrupting()  # is finalised at once, where Python ignores what is raised
+    time.sleep(10)
+
+
+def test_an_interruption_that_python_ignores_comes_again():
+    hook = sys.unraisablehook
+    with pytest.raises(typer.Exit) as stopped, runtime.exit_codes():
+        sleep_through_an_interruption()
+    assert stopped.value.exit_code == runtime.INTERRUPTED
+    assert sys.unraisablehook is hook
 
 
 def interrupt_as_a_callback_reports_it():
