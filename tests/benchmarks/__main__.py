@@ -1,11 +1,15 @@
 """Speed, as ratios measured side by side in one run: ``uv run --group bench python -m tests.benchmarks``.
 
-The table is printed, and written to reports/benchmarks/README.md.
+The table is printed, and written to reports/benchmarks/README.md. Names of files in this folder, given as arguments,
+run those alone, and only print.
 """
 
 import os
 import platform
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
 import jax
 from rich.console import Console
@@ -34,20 +38,35 @@ PARTS = (
 HEADER = ("work", "ours", "peer", "peer's", "ratio")
 
 
-def measure():
+def measure(parts: Iterable[ModuleType]):
     """Yield the rows of the table, as text."""
-    for part in PARTS:
+    for part in parts:
         for work, ours, peer, theirs, unit in part.run():
             ratio = ours / theirs if unit == "ESS/s" else theirs / ours
             yield work, f"{ours:,.3g} {unit}", peer, f"{theirs:,.3g} {unit}", f"{ratio:.1f}×"
 
 
+def chosen(names: list[str]) -> tuple[ModuleType, ...]:
+    """The parts of these names, or all of them."""
+    known = {part.__name__.rpartition(".")[2]: part for part in PARTS}
+    if wrong := [name for name in names if name not in known]:
+        sys.exit(f"There is no benchmark {wrong[0]!r}; there are {', '.join(known)}.")
+    return tuple(known[name] for name in names) or PARTS
+
+
 def main() -> None:
-    """Run every benchmark, print one table and write it down."""
-    table, rows = Table(*HEADER), list(measure())
+    """Run the benchmarks asked for, print one table, and write it down where it is of all of them."""
+    parts = chosen(sys.argv[1:])
+    table, rows = Table(*HEADER), list(measure(parts))
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+    if parts == PARTS:
+        write(rows)
+
+
+def write(rows: list[tuple[str, ...]]) -> None:
+    """Replace the committed table."""
     lines = [" | ".join(cells) for cells in (HEADER, ["---"] * len(HEADER), *rows)]
     where = f"Python {platform.python_version()}, JAX {jax.__version__}, {os.cpu_count()} cores, float64."
     text = "\n".join(f"| {line} |" for line in lines)
