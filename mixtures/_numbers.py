@@ -37,8 +37,16 @@ def plus_minus(value: float | None, error: float | None) -> str:
     return f"{fixed(value, decimals)} ± {fixed(error, decimals)}"
 
 
-def percent(share: float) -> str:
+def percent(share: float, digits: int = 0) -> str:
     """A share as a percentage; one that is not nothing or all is never rounded to that."""
-    if 0.995 <= share < 1:
-        return "over 99 %"
-    return "under 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
+    least = 10.0**-digits
+    if 0 < 100 * share < least / 2:
+        return f"under {least:g} %"
+    if 100 - least / 2 <= 100 * share < 100:
+        return f"over {100 - least:g} %"
+    return f"{100 * share:.{digits}f} %"
+
+
+def nominal(level: float) -> str:
+    """The level that an interval is called by, as a percentage."""
+    return f"{100 * level:.4g} %"

@@ -55,7 +55,7 @@ def rebuild(name: str) -> None:
         found = Path(parent, "out")
         run(name, found)
         for file in found.iterdir():
-            if file.suffix != ".nc" and not file.name.startswith("."):
+            if file.suffix != ".nc":
                 shutil.copyfile(file, HERE / name / file.name)
         text = result(found)
     path = HERE / name / "README.md"

@@ -251,14 +251,14 @@ def test_what_comes_of_draws_to_be_used_is_a_card_with_its_numbers(results):
         assert "±" in part._repr_html_() or "posterior" in part._repr_html_()
         assert not part.caution
     assert page(c.clustering).column("NUTS")[0] == "1"
-    assert "inside the 95% credible ball" in page(c.place).texts[0][1]
+    assert "inside the 95 % credible ball" in page(c.place).texts[0][1]
     assert re.search(r"the MAP lies 0\.[0-3] posterior sds", page(c.location).texts[0][1])  # draws are about the MAP
 
 
 def test_only_what_needs_labels_has_a_caution_where_these_are_ambiguous():
     c = fake.ambiguous(fake.series())
-    assert "labels are ambiguous (30%)" in c.location.reason
-    assert "labels are ambiguous (30%)" in c.clustering.card().words[0]
+    assert "labels are ambiguous (30 %)" in c.location.reason
+    assert "labels are ambiguous (30 %)" in c.clustering.card().words[0]
     assert not c.place.caution
     assert not c.density.caution
     assert {row[3] for row in c.card().rows} == {"–"}

@@ -51,6 +51,7 @@ def fitted(name):
     return model, mx.fit_em(model, case.x, key=jax.random.key(0), objective="ml", num_starts=case.num_starts)
 
 
+@pytest.mark.slow_but(*(CASES.keys() - {"faithful EEE,3"}))
 @pytest.mark.parametrize("name", CASES)
 def test_log_likelihood_and_bic(name):
     case = CASES[name]

@@ -3,6 +3,7 @@
 import json
 import os
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "reports"))
 import rebuild
 
 import mixtures as mx
+from mixtures.report.saved import redraw
 
 
 @pytest.mark.parametrize("name", rebuild.studies())
@@ -25,6 +27,16 @@ def test_a_study_has_its_question_command_result_and_lesson(name):
         assert part in text
     assert rebuild.result(rebuild.HERE / name) in text
     assert f"]({name}/README.md)" in (rebuild.HERE / "README.md").read_text()
+
+
+@pytest.mark.slow_but("faithful")
+@pytest.mark.parametrize("name", rebuild.studies())
+def test_a_study_is_drawn_again_from_its_numbers_with_the_same_words(name, tmp_path):
+    folder = tmp_path / name
+    shutil.copytree(rebuild.HERE / name, folder)
+    redraw(folder)
+    for page in folder.glob("*.md"):
+        assert page.read_text() == (rebuild.HERE / name / page.name).read_text()
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """A solution: does it sum to one, is it a maximum, is there a better one, and is there any at all."""
 
-from itertools import combinations
 from typing import Any, cast
 
 import equinox as eqx
@@ -10,6 +9,7 @@ import numpy as np
 
 from mixtures._status import Status
 from mixtures.audit.findings import Finding
+from mixtures.audit.identical import are_one
 from mixtures.audit.m_step_findings import say_weights_sum
 from mixtures.audit.readings import CLOSED_FORM, FAST, SHORT, step_gain
 from mixtures.audit.reference import Solution, log_likelihood
@@ -30,7 +30,7 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
     found, total = [], float(solution.weights.sum())
     if abs(total - 1) > 2e-3:
         found.append(say_weights_sum(total, len(rows), "in the solution"))
-    found += same_components(rows, solution)
+    found += are_one(rows, solution)
     solution = solution.normalised()
     height = log_likelihood(rows, solution)
     if not np.isfinite(height):
@@ -115,24 +115,6 @@ def _unbounded(rows: np.ndarray, model: Mixture, search, solution: Solution) -> 
             fault=False,
         )
     ]
-
-
-def same_components(rows: np.ndarray, solution: Solution) -> list[Finding]:
-    """Components that are identical in a solution, which hence has fewer than it says."""
-    sd, deep = rows.std(axis=0), np.sqrt(np.abs(solution.covariances).max())
-    for i, j in combinations(range(len(solution.weights)), 2):
-        means = np.abs((solution.means[i] - solution.means[j]) / sd).max()
-        if means < 1e-6 and np.abs(solution.covariances[i] - solution.covariances[j]).max() < 1e-6 * deep**2:
-            return [
-                Finding(
-                    "identical-components",
-                    f"Components {i + 1} and {j + 1} are identical.",
-                    f"Both have mean {np.round(solution.means[i], 6).tolist()} and the same variances.",
-                    "They started identical, or wrong steps made them so; equal components stay equal for ever.",
-                    "Draw starting means without replacement from the distinct values, and use several starts.",
-                )
-            ]
-    return []
 
 
 def wrong_axis(rows: np.ndarray, weights: np.ndarray) -> list[Finding]:

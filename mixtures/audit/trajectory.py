@@ -1,12 +1,12 @@
 """Somebody's EM as it runs: the likelihood that it climbs, and components that never part."""
 
-from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from mixtures.audit.findings import Finding
+from mixtures.audit.identical import never_part
 from mixtures.audit.layouts import Layout, Raw
 from mixtures.audit.program import Program, call
 from mixtures.audit.reference import Solution, log_likelihood
@@ -67,25 +67,4 @@ def trajectory_findings(rows: np.ndarray, path: list[Solution]) -> list[Finding]
                 "Mend the steps, and compute the log-likelihood in every step: it must rise, and says when to stop.",
             )
         )
-    return found + identical(rows, path[0], path[-1])
-
-
-def identical(rows: np.ndarray, start: Solution, end: Solution) -> list[Finding]:
-    """Pairs of components with one mean, and one spread at the end, from the start to the end."""
-    sd = rows.std(axis=0)
-    count = len(start.weights)
-    for i, j in combinations(range(count), 2):
-        together = all(np.abs((one.means[i] - one.means[j]) / sd).max() < 1e-6 for one in (start, end))
-        if together and np.abs((end.covariances[i] - end.covariances[j]) / np.outer(sd, sd)).max() < 1e-6:
-            return [
-                Finding(
-                    "identical-components",
-                    f"Components {i + 1} and {j + 1} start identical and stay so.",
-                    f"Both have mean {np.round(start.means[i], 6).tolist()} at the start and "
-                    f"{np.round(end.means[i], 6).tolist()} at the end.",
-                    "Starting means were drawn with replacement, or from data with ties: equal components get equal "
-                    "responsibilities for ever.",
-                    "Draw starting means without replacement from the distinct values, and use several starts.",
-                )
-            ]
-    return []
+    return found + never_part(rows, path[0], path[-1])

@@ -18,6 +18,7 @@ from numpyro.infer.hmc import HMCState, hmc
 from mixtures._checks import check_count, check_share, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
+from mixtures._numbers import percent
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit
 from mixtures.bayes.chains import device_mesh, in_chunks, on_threads, starting_points, threads_help
@@ -64,7 +65,8 @@ class NUTSInfo(AbstractInfo):
         if share > MAX_DIVERGENT:
             return (
                 Status.NOT_CONVERGED,
-                f"{share:.1%} of transitions diverged (limit {MAX_DIVERGENT:.0%}): parts of the posterior were missed.",
+                f"{percent(share, 1)} of transitions diverged (limit {percent(MAX_DIVERGENT)}): parts of the posterior "
+                "were missed.",
             )
         return Status.CONVERGED, " ".join([words, *self._remarks()])
 
@@ -78,7 +80,7 @@ class NUTSInfo(AbstractInfo):
             )
         cut_short = float(np.mean(np.asarray(self.num_leapfrog) >= 2**_MAX_DEPTH - 1))
         if cut_short > 0:
-            words.append(f"{cut_short:.1%} of trajectories were cut short at {2**_MAX_DEPTH - 1} steps.")
+            words.append(f"{percent(cut_short, 1)} of trajectories were cut short at {2**_MAX_DEPTH - 1} steps.")
         return words
 
     @property

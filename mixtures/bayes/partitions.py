@@ -13,7 +13,7 @@ from scipy.special import xlogy
 from mixtures._cards import Card, Shown
 from mixtures._checks import check_choice, check_count, check_key, check_share
 from mixtures._kernel import Rows
-from mixtures._numbers import number, percent
+from mixtures._numbers import nominal, number
 from mixtures._trees import evenly, flatten_draws
 from mixtures.bayes.boundary import admit_draws
 from mixtures.bayes.posterior import Posterior
@@ -53,7 +53,7 @@ class PointPartition(Shown):
         ]
         words = (
             f"{name}: {number(self.expected_loss)} {unit} on average over the posterior, and within "
-            f"{number(self.radius)} for {percent(self.level)} of it."
+            f"{number(self.radius)} for {nominal(self.level)} of it."
         )
         rows = [(f"cluster {i + 1}", int(size)) for i, size in enumerate(np.bincount(self.labels))]
         found = "not to be relied on" if self.caution else f"{self.num_clusters} clusters"

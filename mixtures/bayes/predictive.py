@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key, Real
 
 from mixtures._cards import Card, Shown, by_entry
 from mixtures._checks import as_rows, check_count, check_data, check_key, check_type
+from mixtures._numbers import percent
 from mixtures._trees import evenly, map_draws
 from mixtures.bayes.boundary import admit_draws, admit_model, check_draws
 from mixtures.bayes.posterior import Posterior
@@ -103,7 +104,7 @@ class PredictiveCheck(Shown):
         sample = f" From {self.num_used} of {self.num_rows} rows." if self.num_used < self.num_rows else ""
         if not told:
             return f"All {total} statistics of the data are as in data simulated from the model.{sample}"
-        outside = f"statistics lie outside the central {1 - _UNUSUAL:.0%}"
+        outside = f"statistics lie outside the central {percent(1 - _UNUSUAL)}"
         return f"{len(told)} of {total} {outside}: {'; '.join(told)}.{sample}"
 
     def _called(self, name: str, place: tuple[int, ...]) -> str:

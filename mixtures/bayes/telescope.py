@@ -15,7 +15,7 @@ from mixtures._cards import Card, Shown
 from mixtures._checks import as_tolerance, check_count, check_flag, check_type, is_traced
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Rows
-from mixtures._numbers import plus_minus
+from mixtures._numbers import percent, plus_minus
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit
 from mixtures.bayes.chains import in_chunks
@@ -90,7 +90,7 @@ class Telescope(eqx.Module, Shown):
         if status is Status.CONVERGED and at_bound > _MOST_AT_BOUND:
             return (
                 Status.NOT_CONVERGED,
-                f"{words} {at_bound:.1%} of draws have the most components allowed, {self.most}: raise "
+                f"{words} {percent(at_bound, 1)} of draws have the most components allowed, {self.most}: raise "
                 "model.num_components.",
             )
         return status, words

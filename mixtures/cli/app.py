@@ -132,6 +132,7 @@ def compare(
 
         from mixtures.cli import display
         from mixtures.compare import compare as run
+        from mixtures.compare import verdict
         from mixtures.report import save
 
         display.show_setting(screen.words, data, model)
@@ -147,7 +148,7 @@ def compare(
         screen.show_json(written / "report.json")
         if not result.map.status.is_estimate:
             raise typer.Exit(FAILED)
-        raise typer.Exit(NOT_COMPARABLE if result.verdict.level == "not comparable" else 0)
+        raise typer.Exit(NOT_COMPARABLE if result.verdict.level == verdict.NOT_COMPARABLE else 0)
 
 
 @app.command(short_help="Draw a report again, without fitting.", epilog=EXIT_CODES)

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NoReturn
@@ -13,6 +14,7 @@ from mixtures.cli import app
 from mixtures.cli.runtime import INTERRUPTED
 
 _STOPPED = (INTERRUPTED, 128 + signal.SIGTERM)
+_GRACE = 0.3  # seconds after which a run that could be stopped has said so, and ended
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _watch_interruptions() -> None:
-    """Say at the first SIGINT that the run will stop, and end the process at the second.
+    """Say soon after the first SIGINT that the run will stop, and end the process at the second.
 
     Python's own handlers wait for compiled code to return, which takes XLA up to a minute; the wake-up socket does not.
     """
@@ -42,6 +44,7 @@ def _watch_interruptions() -> None:
 def _answer(ours: socket.socket, theirs: socket.socket) -> None:
     """Read signals as they come, with `theirs` kept open."""
     _wait_for_interruption(ours)
+    time.sleep(_GRACE)
     _say("Stopping, as soon as what is being compiled or computed is done; Ctrl-C again stops at once.\n")
     _wait_for_interruption(ours)
     _say("Stopped at once.\n")

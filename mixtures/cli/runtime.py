@@ -121,19 +121,32 @@ def _signals_unwind(came: list[int]) -> Iterator[None]:
         if ignored.exc_type is not KeyboardInterrupt:
             hook(ignored)
             return
-        later = threading.Timer(_AGAIN, _thread.interrupt_main)
-        later.daemon = True
-        later.start()
+        later.append(threading.Timer(_AGAIN, _interrupt_main))
+        later[-1].daemon = True
+        later[-1].start()
 
+    later: list[threading.Timer] = []
     hook, sys.unraisablehook = sys.unraisablehook, again
-    handlers = {signal.SIGTERM: lambda number, _: sys.exit(128 + number), signal.SIGINT: interrupt}
+    handlers: dict[int, Any] = {signal.SIGTERM: lambda number, _: sys.exit(128 + number), signal.SIGINT: interrupt}
+    if hasattr(signal, "SIGUSR1"):
+        handlers[signal.SIGUSR1] = signal.default_int_handler
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
         sys.unraisablehook = hook
+        for timer in later:
+            timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _interrupt_main() -> None:
+    """Interrupt the main thread, where possible not as Ctrl-C does, of which a second one ends the process at once."""
+    if hasattr(signal, "SIGUSR1"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+    else:
+        _thread.interrupt_main()
 
 
 def prepare_jax() -> None:

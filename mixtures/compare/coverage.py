@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from mixtures._cards import Card, Shown
-from mixtures._numbers import percent
+from mixtures._numbers import nominal, percent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -93,12 +93,12 @@ class Calibration(Shown):
                 else "none is clearly off nominal"
             )
             doubted = 1 - float(self.trusted[method].mean())
-            share = "under 1%" if doubted < 0.005 else f"{doubted:.0%}"
-            doubt = f"; it raises doubts itself for {share} of data sets" if doubted > 0 else ""
+            doubt = f"; it raises doubts itself for {percent(doubted)} of data sets" if doubted > 0 else ""
+            mean = float(np.mean([row.coverage for row in rows]))
             told.append(
-                f"{method}: intervals called {100 * self.level:.3g}% cover "
-                f"{np.mean([r.coverage for r in rows]):.1%} on average, at worst {worst.coverage:.1%} "
-                f"({worst.quantity}; 95% interval {worst.low:.1%} to {worst.high:.1%}); {verdict}{doubt}."
+                f"{method}: intervals called {nominal(self.level)} cover {percent(mean, 1)} on average, at worst "
+                f"{percent(worst.coverage, 1)} ({worst.quantity}; 95 % interval {percent(worst.low, 1)} to "
+                f"{percent(worst.high, 1)}); {verdict}{doubt}."
             )
         return [*told, self.effort] if self.effort else told
 
@@ -108,7 +108,7 @@ class Calibration(Shown):
         rows = [
             (name, *(self._row(method, i).coverage for method in methods)) for i, name in enumerate(self.quantities)
         ]
-        title = f"Coverage of {percent(self.level)} intervals: {len(self.truth)} data sets of {self.num_rows} rows"
+        title = f"Coverage of {nominal(self.level)} intervals: {len(self.truth)} data sets of {self.num_rows} rows"
         return Card(title, self.sentences, ("quantity", *methods), rows)
 
     def _row(self, method: str, i: int) -> CalibrationRow:

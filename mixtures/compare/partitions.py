@@ -11,7 +11,7 @@ from scipy.special import comb
 
 from mixtures._cards import Card, Shown
 from mixtures._kernel import Rows
-from mixtures._numbers import plus_minus
+from mixtures._numbers import nominal, percent, plus_minus
 from mixtures._trees import evenly, flatten_draws
 from mixtures.bayes.partitions import allocations, binder_loss, search, similarities, variation_of_information
 from mixtures.compare.monte_carlo import mean_error
@@ -91,8 +91,8 @@ class Place(Shown):
             return self.caution
         where = "inside" if self.inside else "outside"
         return (
-            f"EM's partition lies {where} the {self.level:.0%} credible ball of the posterior's partitions: "
-            f"{self.beyond:.0%} of them are as far out or farther."
+            f"EM's partition lies {where} the {nominal(self.level)} credible ball of the posterior's partitions: "
+            f"{percent(self.beyond)} of them are as far out or farther."
         )
 
     def card(self) -> Card:
@@ -107,7 +107,9 @@ class Place(Shown):
             ("mean gap of similarities", self.similarity_gap),
         ]
         where = "inside" if self.inside else "outside"
-        return Card(f"{title}: {where} the {self.level:.0%} credible ball", [self.reason], ("measure", "value"), rows)
+        return Card(
+            f"{title}: {where} the {nominal(self.level)} credible ball", [self.reason], ("measure", "value"), rows
+        )
 
 
 def place(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtures._cards import Card, Shown
+from mixtures._numbers import percent
 from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
@@ -174,7 +175,7 @@ def _labels(
     """The rows whose labels and chains may be trusted, and what was left out."""
     if _is_ambiguous(nuts):
         share = float(nuts.relabelling.ambiguity)
-        words = f"Component labels are ambiguous ({share:.0%}), so parameters were not compared one by one."
+        words = f"Component labels are ambiguous ({percent(share)}), so parameters were not compared one by one."
         return (), [Finding(LABELS_AMBIGUOUS, words)]
     trusted = tuple(row for row in agreement if row.trusted)
     left_out = [row.spoken for row in agreement if row not in trusted]
@@ -258,7 +259,7 @@ def _unclear(clustering: Clustering) -> list[Finding]:
         return []
     words = (
         f"Groups of rows are not clear: {unclear} of {rows} rows have no component with a posterior probability of "
-        f"{CLEAR:.0%} or more."
+        f"{percent(CLEAR)} or more."
     )
     return [Finding(ROWS_UNCLEAR, words)]
 

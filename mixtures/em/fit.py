@@ -25,7 +25,7 @@ from mixtures._checks import (
 )
 from mixtures._drivers import OnProgress
 from mixtures._kernel import CENTRED, Rows
-from mixtures._numbers import fixed
+from mixtures._numbers import fixed, percent
 from mixtures._status import Status
 from mixtures.em import race
 from mixtures.em.account import (
@@ -102,7 +102,7 @@ class EMFit(eqx.Module, Shown):
         collapsed, total = int(self.collapsed_starts), self.num_run
         dropped = self.starts.status.shape[-1] - total
         run = f"{total} starts" + (" run to their end" if dropped else "")
-        share = f" {collapsed} of {run} ({collapsed / total:.0%}) collapsed." if collapsed else ""
+        share = f" {collapsed} of {run} ({percent(collapsed / total)}) collapsed." if collapsed else ""
         failed = int(np.isin(self.starts.status, (Status.EMPTY, Status.NON_FINITE, Status.STALLED)).sum())
         left = f" {dropped} more were left behind by better ones, and never converged." if dropped else ""
         return message + share + (f" {failed} more failed numerically." if failed else "") + left

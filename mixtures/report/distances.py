@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mixtures._numbers import fixed, percent, plus_minus
+from mixtures._numbers import fixed, nominal, plus_minus
 from mixtures.compare import verdict
 from mixtures.report.pasting import Paste, csv_text, latex_text, markdown_text
 from mixtures.report.words import by_group
@@ -63,7 +63,7 @@ def _place(place: dict | None) -> list[Distance]:
         return []
     none, where = (None, None), "inside" if place["inside"] else "outside"
     best = f"in nats; the best partition found has {fixed(place['least_vi'], 3)}"
-    ball = f"the {percent(place['level'])} ball has radius {fixed(place['radius'], 3)}, so EM’s lies {where} it"
+    ball = f"the {nominal(place['level'])} ball has radius {fixed(place['radius'], 3)}, so EM’s lies {where} it"
     told = [
         ("Expected variation of information", (place["expected_vi"], place["expected_vi_mcse"]), best),
         (

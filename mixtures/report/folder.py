@@ -1,14 +1,15 @@
 """Report folders that are replaced whole, or not at all, and never at the cost of anybody else's files.
 
 A folder written here carries a manifest of its files with their checksums. Only a folder that is empty, or holds
-nothing but files of such a manifest as they were written, may be replaced. The new folder is written beside the old
-one and takes its place by renaming once it is complete.
+nothing but files of such a manifest as they were written, may be replaced; what stands in it besides is kept where only
+some of its files are written anew. The new folder is written beside the old one and takes its place by renaming once it
+is complete.
 """
 
 import hashlib
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -84,17 +85,44 @@ def replace_folder(path: str | Path, write: Callable[[Path], object]) -> Path:
     return folder
 
 
+def update_folder(path: str | Path, texts: dict[str, str]) -> Path:
+    """Write some text files of a folder anew, all or none, and keep whatever else is there.
+
+    Returns
+    -------
+    Path
+        The folder with symbolic links resolved.
+
+    Raises
+    ------
+    FolderError
+        If this program did not write the folder, one of its files has been changed since, or one of `texts` would take
+        the place of a file that it did not write.
+    """
+    folder, fresh = _resolve(path), _beside(_resolve(path))
+    written = _read_manifest(folder)
+    if not written:
+        raise FolderError(f"{path} has no {MANIFEST}, by which this program knows its own files; make the report anew.")
+    _refuse_changes(folder, path, written)
+    for name in texts:
+        if name not in written and (folder / name).exists():
+            raise FolderError(f"{path} holds the file {name}, which this program did not write; move it elsewhere.")
+    try:
+        shutil.copytree(folder, fresh, symlinks=True)
+        write_texts(fresh, texts)
+        _write_manifest(fresh, {*written, *texts})
+        _swap(fresh, folder)
+    except OSError as error:
+        raise FolderError(f"{path} cannot be written ({_cause(error)}); copy it to another place first.") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return folder
+
+
 def write_texts(folder: Path, texts: dict[str, str]) -> None:
     """Write text files by name."""
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-
-
-def copy_files(source: Path, into: Path) -> None:
-    """Copy every file of a folder but its manifest."""
-    for file in source.iterdir():
-        if file.name != MANIFEST:
-            shutil.copyfile(file, into / file.name)
 
 
 def _resolve(path: str | Path) -> Path:
@@ -125,12 +153,23 @@ def _refuse_foreign(folder: Path, path: str | Path) -> None:
             raise FolderError(
                 f"{path} holds {kind} {entry.name}, which this program did not write; choose another folder."
             )
-        if _checksum(entry) != written[entry.name]:
-            raise FolderError(f"{path} holds {entry.name}, changed since this program wrote it; choose another folder.")
+    _refuse_changes(folder, path, written)
 
 
-def _write_manifest(folder: Path) -> None:
-    lines = [f"{_checksum(file)}  {file.name}\n" for file in sorted(folder.iterdir())]
+def _refuse_changes(folder: Path, path: str | Path, written: dict[str, str]) -> None:
+    """Refuse files of a manifest that are not as they were written; those that are gone are no loss."""
+    for name, checksum in sorted(written.items()):
+        file = folder / name
+        if file.is_symlink() or (file.exists() and not (file.is_file() and _checksum(file) == checksum)):
+            raise FolderError(
+                f"{path} holds {name}, changed since this program wrote it; move it away or choose another folder."
+            )
+
+
+def _write_manifest(folder: Path, names: Collection[str] = ()) -> None:
+    """List files of these names, or all."""
+    files = [folder / name for name in names] or folder.iterdir()
+    lines = [f"{_checksum(file)}  {file.name}\n" for file in sorted(files) if file.exists()]
     (folder / MANIFEST).write_text("".join(lines), encoding="utf-8")
 
 

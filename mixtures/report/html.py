@@ -3,7 +3,7 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mixtures._numbers import fixed, number, numbers, percent, plus_minus
+from mixtures._numbers import fixed, nominal, number, numbers, percent, plus_minus
 from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.bayes.vi import MAX_KHAT
 from mixtures.compare import verdict
@@ -45,7 +45,7 @@ def environment() -> Environment:
     pages = Environment(
         loader=PackageLoader("mixtures", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    filters = (number, numbers, fixed, plus_minus, percent)
+    filters = (number, numbers, fixed, plus_minus, percent, nominal)
     pages.filters.update({function.__name__: function for function in filters})
     return pages
 

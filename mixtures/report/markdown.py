@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mixtures._numbers import fixed, percent
+from mixtures._numbers import fixed, nominal, percent
 from mixtures.report.coverage import coverage_rows
 from mixtures.report.distances import distances, distances_as_markdown, vi_from_nuts
 from mixtures.report.headline import headline, three_numbers
@@ -47,7 +47,7 @@ def markdown(value: dict) -> str:
 
 def calibration_markdown(value: dict) -> str:
     """Render the content of a calibration."""
-    title = f"# {escaped(value['data']['source'])}: what do {percent(value['level'])} intervals cover?"
+    title = f"# {escaped(value['data']['source'])}: what do {nominal(value['level'])} intervals cover?"
     counts = f"{value['num_simulations']} data sets of {value['num_rows']} rows were simulated."
     return _document([title, counts, *_coverage(value)])
 

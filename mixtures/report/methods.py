@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from mixtures._files import listed
-from mixtures._numbers import fixed, number, numbers, percent
+from mixtures._numbers import fixed, nominal, number, numbers, percent
 from mixtures.compare import verdict
 from mixtures.report.references import WORKS
 
@@ -160,7 +160,7 @@ def _place(place: dict | None) -> str:
     return (
         f"EM’s partition of {place['num_rows']} rows was compared with those drawn from the posterior by expected "
         "variation of information (Meilă 2007) and Binder loss (Binder 1978), and by the "
-        f"{percent(place['level'])} credible ball around the best partition (Wade and Ghahramani 2018)."
+        f"{nominal(place['level'])} credible ball around the best partition (Wade and Ghahramani 2018)."
     )
 
 
@@ -213,7 +213,7 @@ def _calibration(found: dict | None) -> str:
     if found is None:
         return ""
     return (
-        f"What {percent(found['level'])} intervals cover was measured on {found['num_simulations']} data sets of "
+        f"What {nominal(found['level'])} intervals cover was measured on {found['num_simulations']} data sets of "
         f"{found['num_rows']} rows simulated from the MAP fit, each fitted by {len(found['methods'])} methods, with "
         "95 % intervals of the coverage (Wilson 1927)."
     )

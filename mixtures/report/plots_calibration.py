@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mixtures._numbers import percent
+from mixtures._numbers import nominal, percent
 from mixtures.report.svg import EM, INK, NUTS, PAPER, VI, Drawing, new_figure
 
 _LINE, _POINT = 34, 5  # pixels for each method, at least, and for each of its points
@@ -28,7 +28,7 @@ def coverages(value: dict) -> Drawing:
         ax.set_yticks(range(len(methods)), methods)
         ax.set_ylim(len(methods) - 0.5, -0.5)
         ax.set_xlim(right=1.01)
-        ax.set_xlabel(f"share of {percent(level)} intervals that hold the truth")
+        ax.set_xlabel(f"share of {nominal(level)} intervals that hold the truth")
         ax.xaxis.set_major_formatter(lambda share, _: percent(share))
         return figure
 
@@ -37,7 +37,7 @@ def coverages(value: dict) -> Drawing:
         for name in methods
         if rows[name]
     ]
-    return Drawing("coverage", f"Coverage of intervals called {percent(level)}: {'; '.join(told)}.", draw)
+    return Drawing("coverage", f"Coverage of intervals called {nominal(level)}: {'; '.join(told)}.", draw)
 
 
 def _point(ax: Axes, row: dict, place: float, colour: str, label_free: bool) -> None:

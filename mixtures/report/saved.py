@@ -120,7 +120,7 @@ def load(folder: str | Path) -> SavedComparison:
 
 
 def redraw(folder: str | Path) -> Path:
-    """Make the pages of a report again from its JSON, without fitting anything; tables and draws stay as they are.
+    """Make the pages of a report again from its JSON, without fitting anything; whatever else is there stays as it is.
 
     Parameters
     ----------
@@ -135,10 +135,10 @@ def redraw(folder: str | Path) -> Path:
     Raises
     ------
     ValueError
-        If there is no report of a known schema, or the folder holds anything that this package did not write.
+        If there is no report of a known schema, this package did not write the folder, or its files were changed since.
     """
     from mixtures.report import drawn
-    from mixtures.report.folder import check_folder, copy_files, replace_folder, write_texts
+    from mixtures.report.folder import update_folder
 
     source = Path(folder)
     name, value = _read(source)
@@ -153,13 +153,7 @@ def redraw(folder: str | Path) -> Path:
             "calibration.json": drawn.calibration_files,
         }
         texts = draw[name](value)
-    check_folder(source)
-
-    def write(into: Path) -> None:
-        copy_files(source, into)
-        write_texts(into, texts)
-
-    return replace_folder(source, write)
+    return update_folder(source, texts)
 
 
 def _read(folder: Path) -> tuple[str, dict]:

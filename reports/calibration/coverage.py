@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from scipy.stats import binomtest
 
+from mixtures._numbers import nominal, percent
+
 HERE = Path(__file__).parent
 COUNT, LEVEL = 500, 0.9
 
@@ -29,9 +31,10 @@ class Design(NamedTuple):
 DESIGNS = {
     "parameters from the prior, N = 100": Design(100),
     "well separated, N = 200": Design(200, (0.35, 0.65), (-4.0, 4.0), (1.0, 2.0)),
+    "few rows, N = 40": Design(40, (0.3, 0.7), (-3.0, 3.0), (1.0, 2.0)),
     "well separated, equal variances, N = 200": Design(200, (0.35, 0.65), (-4.0, 4.0), (1.0, 1.0)),
     "overlapping, N = 200": Design(200, (0.35, 0.65), (-1.5, 1.5), (1.0, 2.0)),
-    "few rows, N = 40": Design(40, (0.3, 0.7), (-3.0, 3.0), (1.0, 2.0)),
+    "unequal weights, N = 200": Design(200, (0.1, 0.9), (-3.0, 3.0), (1.0, 2.0)),
 }
 _TABLES = re.compile(r"(<!-- coverage -->\n).*(<!-- /coverage -->)", re.DOTALL)
 
@@ -71,7 +74,7 @@ def draw(studies: dict) -> None:
     """Coverage of every quantity, one panel for each design."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(studies), figsize=(16, 4.6), sharey=True, sharex=True)
+    figure, axes = plt.subplots(1, len(studies), figsize=(19, 4.6), sharey=True, sharex=True)
     noise = 1.96 * (LEVEL * (1 - LEVEL) / COUNT) ** 0.5
     for ax, (name, found) in zip(axes, studies.items(), strict=True):
         methods = list(found["failed"])
@@ -85,7 +88,7 @@ def draw(studies: dict) -> None:
         ax.set_title(name.replace(", ", ",\n", 1), fontsize=9)
         ax.spines[["top", "right"]].set_visible(False)
     axes[0].invert_yaxis()
-    axes[0].set_xlabel(f"coverage of {LEVEL:.0%} intervals")
+    axes[0].set_xlabel(f"coverage of {nominal(LEVEL)} intervals")
     figure.tight_layout()
     figure.savefig(HERE / "coverage.svg")
 
@@ -109,8 +112,8 @@ def _lines(found: dict) -> str:
             _least(free),
             _least([row for row in rows if row not in free]),
             f"{sum(map(_is_off, rows))} of {len(rows)}",
-            f"{found['failed'][method]:.0%}",
-            f"{1 - found['trusted'][method]:.0%}",
+            percent(found["failed"][method]),
+            percent(1 - found["trusted"][method]),
         )
         lines.append(f"| {' | '.join(cells)} |\n")
     return "".join(lines)
@@ -134,7 +137,7 @@ def _least(rows: list[dict]) -> str:
     """The least coverage of several quantities with its 95 % Wilson score interval, and of which."""
     row = min(rows, key=itemgetter("coverage"))
     low, high = _test(row).proportion_ci(0.95, "wilson")
-    return f"{row['coverage']:.0%} ({100 * low:.0f}–{100 * high:.0f}), {row['quantity']}"
+    return f"{percent(row['coverage'])} ({100 * low:.0f}–{100 * high:.0f}), {row['quantity']}"
 
 
 def usable_cores() -> list[int]:

@@ -156,4 +156,4 @@ def test_slow_energies_and_short_trajectories_are_said(whole):
     )  # fmt: skip
     _, words = info.judge(whole.diagnostics)
     assert "has an E-BFMI of 0.0" in words
-    assert "100.0% of trajectories were cut short at 1023 steps" in words
+    assert "100.0 % of trajectories were cut short at 1023 steps" in words

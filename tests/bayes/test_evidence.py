@@ -13,6 +13,7 @@ from tests.bayes.test_smc import NEAL, chib, galaxies, normal_evidence  # noqa: 
 KEY = jax.random.key(3)
 
 
+@pytest.mark.slow
 def test_one_component_in_closed_form():
     x = np.random.default_rng(5).normal(3.0, 2.0, 40)
     model = mx.Mixture.for_data(x, 1)

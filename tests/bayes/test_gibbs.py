@@ -36,7 +36,7 @@ def independent(covariance):
 KINDS = {"conjugate": conjugate, "hierarchical": hierarchical, "independent": independent}
 
 
-@pytest.mark.slow_but("conjugate-full", "hierarchical-diagonal")
+@pytest.mark.slow_but("conjugate-full")
 @pytest.mark.parametrize("covariance", CONJUGATE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_step_leaves_the_joint_distribution_as_it_is(kind, covariance):

@@ -10,6 +10,7 @@ from tests.bayes.test_posterior import known_moments
 KEY = jax.random.key(3)
 
 
+@pytest.mark.slow
 def test_the_known_posterior_of_one_component():
     x = np.random.default_rng(5).normal(3.0, 2.0, 12)
     model = mx.Mixture.for_data(x, 1)

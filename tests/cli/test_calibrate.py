@@ -24,7 +24,7 @@ def test_calibrate(run):
         *("--level", "0.8", "-o", "here"),
     )
     assert code == 0
-    assert "MAP, observed: intervals called 80% cover" in " ".join(output.split())
+    assert "MAP, observed: intervals called 80 % cover" in " ".join(output.split())
     assert "simulations" in errors
     value = json.loads(Path("here/calibration.json").read_text())
     assert (value["num_rows"], value["num_simulations"], value["level"]) == (40, 12, 0.8)

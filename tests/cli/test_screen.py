@@ -53,7 +53,7 @@ def test_json_of_select_and_calibrate_are_what_they_write(run):
     few = ("--rows", "40", "--simulations", "4", "--methods", "MAP, observed")
     _, output, errors = run("calibrate", SERIES, *few, "--out", "there", "--json")
     assert output == Path("there/calibration.json").read_text()
-    assert "MAP, observed: intervals called 90% cover" in " ".join(errors.split())
+    assert "MAP, observed: intervals called 90 % cover" in " ".join(errors.split())
 
 
 def test_quiet_leaves_the_conclusion(run, engines):

@@ -135,8 +135,8 @@ def test_counts_by_hand():
     assert (one.width, one.bias) == (1.25, 0.25)
     assert found.failed("m") == 0.25
     assert found.sentences == [
-        "m: intervals called 90% cover 66.7% on average, at worst 66.7% (a; 95% interval 20.8% to 93.9%); "
-        "none is clearly off nominal; it raises doubts itself for 50% of data sets."
+        "m: intervals called 90 % cover 66.7 % on average, at worst 66.7 % (a; 95 % interval 20.8 % to 93.9 %); "
+        "none is clearly off nominal; it raises doubts itself for 50 % of data sets."
     ]
 
 

@@ -121,6 +121,7 @@ def test_a_prior_that_the_rows_speak_against_is_named():
     assert "weight" not in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_one_group_called_two_is_not_said_to_agree(seed):
     """A single normal has no second component: labels, weights and means are then up to the prior."""

@@ -62,7 +62,7 @@ def test_a_certain_partition_lies_at_the_centre():
     assert found.inside
     assert found.beyond == 1.0
     assert found.similarity_gap == pytest.approx(0.0, abs=1e-12)
-    assert found.reason.startswith("EM's partition lies inside the 95% credible ball")
+    assert found.reason.startswith("EM's partition lies inside the 95 % credible ball")
 
 
 def test_a_partition_of_something_else_lies_outside(monkeypatch):

@@ -112,7 +112,7 @@ NOTES = {
     "data lack a likeness": ({"check__passed": False, "check__reason": "skewness 3"}, "The data have what data simulated from the model have not: skewness 3"),
     "EM predicts better": ({"prediction__difference": 3.0}, "EM predicts rows left out better: EM minus posterior +3.00 ± 1.00 nats."),
     "NUTS predicts better": ({"prediction__difference": -3.0}, "The posterior predicts rows left out better: EM minus posterior -3.00 ± 1.00 nats."),
-    "rows unclear": ({"clustering__nuts_responsibilities": rows(975)}, "Groups of rows are not clear: 975 of 2000 rows have no component with a posterior probability of 80%"),
+    "rows unclear": ({"clustering__nuts_responsibilities": rows(975)}, "Groups of rows are not clear: 975 of 2000 rows have no component with a posterior probability of 80 %"),
 }  # fmt: skip
 
 
@@ -183,7 +183,7 @@ def test_with_ambiguous_labels_only_densities_are_compared():
     verdict = case(**ambiguous)
     assert verdict.level == NOT_COMPARABLE
     assert "no parameter could be compared" in verdict.reasons[0]
-    assert "labels are ambiguous (30%)" in verdict.reasons[1]
+    assert "labels are ambiguous (30 %)" in verdict.reasons[1]
     assert case(**ambiguous, density__hellinger__nuts=0.4).level == DISAGREE
 
 

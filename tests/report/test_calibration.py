@@ -48,7 +48,7 @@ def test_content_and_page(run):
     text = calibration_page(value)
     page = Page(text)
     assert "40 data sets of 20 rows, simulated from the MAP fit" in page.words
-    assert "MAP, observed: intervals called 90% cover 0.0% on average" in page.words
+    assert "MAP, observed: intervals called 90 % cover 0.0 % on average" in page.words
     assert "means[1, <speed>]" in page.words
     assert "NUTS 100 % to 100 %" in text.replace("\u202f", " ").replace("\u00a0", " ").replace("100%", "100 %")
     assert not any("http" in str(attrs.get("src", "")) for _, attrs in page.elements), "nothing is loaded"

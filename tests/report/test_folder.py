@@ -1,11 +1,12 @@
 """Report folders: replaced whole, or left exactly as they were."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from mixtures.report.folder import MANIFEST, FolderError, check_folder, replace_folder
+from mixtures.report.folder import MANIFEST, FolderError, check_folder, replace_folder, update_folder
 
 
 @pytest.fixture(autouse=True)
@@ -218,3 +219,36 @@ def test_checking_leaves_nothing_behind(tmp_path):
     check_folder("out")
     check_folder("a/b/c")
     assert contents(tmp_path) == {"out": None}
+
+
+def test_files_written_anew_leave_what_else_is_there(tmp_path):
+    out = replace_folder("out", writer(report_html="old", posterior_nc="draws"))
+    (out / "notes.md").write_text("mine")
+    (out / "figures").mkdir()
+    (out / "figures" / "one.png").write_text("mine")
+    for text in ("new", "newer"):
+        assert update_folder("out", {"report.html": text, "report.md": text}) == out
+        assert (out / "report.html").read_text() == (out / "report.md").read_text() == text
+    assert (out / "posterior.nc").read_text() == "draws"
+    assert (out / "notes.md").read_text() == (out / "figures" / "one.png").read_text() == "mine"
+    with pytest.raises(FolderError, match="which this program did not write"):
+        check_folder("out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("meddle", "said"),
+    [
+        (lambda out: (out / "report.html").write_text("mine"), "report.html, changed since"),
+        (lambda out: (out / "report.md").write_text("mine"), "the file report.md, which this program did not write"),
+        (lambda out: (out / MANIFEST).unlink(), f"has no {MANIFEST}"),
+    ],
+    ids=["a page changed by hand", "somebody's page", "no manifest"],
+)
+def test_nobody_elses_file_is_written_anew(tmp_path, meddle, said):
+    out = replace_folder("out", writer(report_html="old"))
+    meddle(out)
+    before = contents(tmp_path)
+    with pytest.raises(FolderError, match=re.escape(said)):
+        update_folder("out", {"report.html": "new", "report.md": "new"})
+    assert contents(tmp_path) == before

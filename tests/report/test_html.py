@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 
-from mixtures._numbers import number, numbers, percent, plus_minus
+from mixtures._numbers import nominal, number, numbers, percent, plus_minus
 from mixtures.report import save
 from mixtures.report.content import content
 from mixtures.report.html import page
@@ -249,6 +249,10 @@ def test_what_is_no_report_is_not_drawn(tmp_path, text, words):
         (percent(0.0), "0 %"),
         (percent(0.9999), "over 99 %"),
         (percent(1.0), "100 %"),
+        (percent(0.99949, 1), "99.9 %"),
+        (percent(0.9996, 1), "over 99.9 %"),
+        (nominal(0.999), "99.9 %"),
+        (nominal(0.89), "89 %"),
     ],
 )
 def test_numbers_as_a_person_reads_them(text, expected):
