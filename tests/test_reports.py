@@ -70,6 +70,20 @@ def test_the_tables_of_coverage_are_those_of_its_numbers():
     assert study["tables"](designs) in (rebuild.HERE / "calibration" / "README.md").read_text()
 
 
+@pytest.mark.parametrize(("variances", "bayes", "bootstrap"), [((1, 1), 80, 75), ((1, 4), 89, 88)])
+def test_intervals_of_the_smaller_of_two_variances_cover_what_the_study_says(variances, bayes, bootstrap):
+    """Known groups of 70 and 130 rows: inverse-gamma posteriors, and a normal bootstrap of log variances."""
+    rng, sizes, sims, draws = np.random.default_rng(0), np.array([70, 130]), 4000, 1000
+    found = np.array(variances) * rng.chisquare(sizes - 1, (sims, 2)) / (sizes - 1)
+    posterior = found[:, None] * (sizes - 1) / rng.chisquare(sizes - 1, (sims, draws, 2))
+    resampled = found[:, None] * np.exp(rng.normal(size=(sims, draws, 2)) * np.sqrt(2 / (sizes - 1)))
+    for drawn, said in ((posterior, bayes), (resampled, bootstrap)):
+        low, high = np.quantile(drawn.min(-1), [0.05, 0.95], axis=1)
+        covered = 100 * np.mean((low < 1) & (high > 1))  # one is the smaller of the true variances
+        assert covered == pytest.approx(said, abs=0.5 + 4 * 100 * np.sqrt(0.8 * 0.2 / sims))
+    assert all(f"{said} %" in (rebuild.HERE / "calibration" / "README.md").read_text() for said in (bayes, bootstrap))
+
+
 def test_the_study_of_coverage_has_posterior_intervals_that_are_nominal_under_their_prior():
     """Exactly so by Cook, Gelman and Rubin (2006); with twelve quantities, one in a thousand such tests fails."""
     value = json.loads(rebuild.PROGRAMS["coverage"].with_suffix(".json").read_text())
@@ -88,3 +102,4 @@ def test_the_audit_page_is_what_the_tool_says_now_and_names_the_six_faults():
         *("identical-components", "underflow", "likelihood-decreases", "not-stationary"),
     }
     assert all(any(f"`{code}`" in line for line in headings) for code in codes)
+    assert "Components 2 and 3 start identical and stay so." in page

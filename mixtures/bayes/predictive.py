@@ -105,7 +105,8 @@ class PredictiveCheck(Shown):
         if not told:
             return f"All {total} statistics of the data are as in data simulated from the model.{sample}"
         outside = f"statistics lie outside the central {percent(1 - _UNUSUAL)}"
-        return f"{len(told)} of {total} {outside}: {'; '.join(told)}.{sample}"
+        chance = f", where chance alone would put {total * _UNUSUAL:.2g}"
+        return f"{len(told)} of {total} {outside}{chance}: {'; '.join(told)}.{sample}"
 
     def _called(self, name: str, place: tuple[int, ...]) -> str:
         """A statistic by name, with the features that one of ours is of."""

@@ -52,12 +52,16 @@ class Sensitivity(Shown):
         if self.caution:
             return self.caution
         told = [f"{one.spoken}{' (and the data say little)' if weak else ''}" for one, weak in self._sensitive()]
-        if not told:
+        return f"{self.counted.rstrip('.')}: {', '.join(told)}." if told else self.counted
+
+    @property
+    def counted(self) -> str:
+        """For how many parameters it has, without their names."""
+        found = len(list(self._sensitive()))
+        if not found:
             return f"No parameter is sensitive to the prior (power-scaling values below {THRESHOLD})."
-        return (
-            f"The prior matters for {len(told)} parameters (power-scaling sensitivity, at least {THRESHOLD}): "
-            f"{', '.join(told)}."
-        )
+        parameters = "one parameter" if found == 1 else f"{found} parameters"
+        return f"The prior matters for {parameters} (power-scaling sensitivity, at least {THRESHOLD})."
 
     def card(self) -> Card:
         """How far the prior and the likelihood move every parameter."""

@@ -30,7 +30,16 @@ from mixtures.compare.intervals import EMIntervals, em_intervals
 from mixtures.compare.location import Location, location
 from mixtures.compare.partitions import Clustering, Place, clustering, place
 from mixtures.compare.prediction import Prediction, predict_fairly
-from mixtures.compare.verdict import EM_NOT_AT_MAXIMUM, LABELS_AMBIGUOUS, NOT_CONVERGED, VI_FAILED, Verdict, judge
+from mixtures.compare.verdict import (
+    CHAINS_DISAGREE,
+    EM_DEGENERATE,
+    EM_NOT_AT_MAXIMUM,
+    LABELS_AMBIGUOUS,
+    NOT_CONVERGED,
+    VI_FAILED,
+    Verdict,
+    judge,
+)
 from mixtures.data import Data, as_data
 from mixtures.em.fit import EMFit, check_fit, fit_em, refuse_unbounded_weights
 from mixtures.em.ridge import FloorProfile, floor_profile, refusal
@@ -98,8 +107,8 @@ class Comparison(Shown):
 
     @property
     def has_map(self) -> bool:
-        """Whether EM ended at a maximum of the posterior density, so that distances from it mean something."""
-        return self.map.status.is_estimate and EM_NOT_AT_MAXIMUM not in self.verdict.codes
+        """Whether EM ended at a maximum of a bounded posterior density, so that distances from it mean something."""
+        return not {EM_DEGENERATE, EM_NOT_AT_MAXIMUM} & set(self.verdict.codes)
 
     @property
     def has_labels(self) -> bool:
@@ -294,8 +303,9 @@ def compare_fits(
     prediction = predict_fairly(model, values, map_fit, nuts, key=own[3])
     check = replace(_check(nuts, values, own[4]), columns=tuple(data.columns))
     verdict = judge(ml, map_fit, errors, vi, nuts, table, partitions, densities, sensitivity, prediction, check)
-    caution = nuts.caution or verdict.say(EM_NOT_AT_MAXIMUM)
+    caution = nuts.caution or verdict.say(EM_DEGENERATE) or verdict.say(EM_NOT_AT_MAXIMUM)
     of_labels = caution or verdict.say(LABELS_AMBIGUOUS)
+    of_all = of_labels or verdict.say(CHAINS_DISAGREE)
     return Comparison(
         model=model,
         data=data,
@@ -308,8 +318,8 @@ def compare_fits(
         clustering=replace(partitions, caution=of_labels),
         density=replace(densities, caution=caution),
         place=replace(place(model, data.values, map_fit.params, nuts_draws, own[1]), caution=caution),
-        location=replace(location(model, rows, map_fit.params, vi.params, nuts.params), caution=of_labels),
-        intervals=em_intervals(model, map_fit, values, data.columns, own[2]),
+        location=replace(location(model, rows, map_fit.params, vi.params, nuts.params), caution=of_all),
+        intervals=em_intervals(model, map_fit, errors, values, data.columns, own[2]),
         prediction=prediction,
         sensitivity=sensitivity,
         check=check,

@@ -92,15 +92,25 @@ class Calibration(Shown):
                 if off
                 else "none is clearly off nominal"
             )
-            doubted = 1 - float(self.trusted[method].mean())
-            doubt = f"; it raises doubts itself for {percent(doubted)} of data sets" if doubted > 0 else ""
             mean = float(np.mean([row.coverage for row in rows]))
             told.append(
                 f"{method}: intervals called {nominal(self.level)} cover {percent(mean, 1)} on average, at worst "
                 f"{percent(worst.coverage, 1)} ({worst.quantity}; 95 % interval {percent(worst.low, 1)} to "
-                f"{percent(worst.high, 1)}); {verdict}{doubt}."
+                f"{percent(worst.high, 1)}); {verdict}{self._doubts(method, rows)}."
             )
         return [*told, self.effort] if self.effort else told
+
+    def _doubts(self, method: str, rows: list[CalibrationRow]) -> str:
+        """How often a method doubts itself, and the least that it covers where it does not: what its user sees."""
+        doubted = 1 - float(self.trusted[method].mean())
+        sure = [row for row in rows if row.trusted_intervals]
+        if doubted == 0 or not sure:
+            return f"; it doubts itself for {percent(doubted)} of data sets" if doubted else ""
+        least = min(sure, key=lambda row: row.trusted)
+        return (
+            f"; it doubts itself for {percent(doubted)} of data sets, and covers {percent(least.trusted, 1)} at worst "
+            f"({least.quantity}) of the other {least.trusted_intervals}"
+        )
 
     def card(self) -> Card:
         """What each method covers, in words and by quantity."""

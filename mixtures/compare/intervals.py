@@ -12,7 +12,7 @@ from mixtures.compare.agreement import Interval, plug_in_interval
 from mixtures.compare.densities import BAND
 from mixtures.em.bootstrap import bootstrap
 from mixtures.em.fit import EMFit
-from mixtures.em.uncertainty import standard_errors
+from mixtures.em.uncertainty import Refusal, StandardErrors, standard_errors
 from mixtures.model import Mixture
 
 KINDS = ("observed", "sandwich", "bootstrap")
@@ -46,34 +46,47 @@ class EMIntervals(Shown):
 
 
 def em_intervals(
-    model: Mixture, fit: EMFit, x: Float[Array, "N D"], columns: Sequence[str], key: Key[Array, ""]
+    model: Mixture,
+    fit: EMFit,
+    observed: StandardErrors,
+    x: Float[Array, "N D"],
+    columns: Sequence[str],
+    key: Key[Array, ""],
 ) -> tuple[EMIntervals, ...]:
-    """Every kind's intervals, in the order of `model.free_estimates`."""
-    return tuple(_one(kind, model, fit, x, columns, key) for kind in KINDS)
-
-
-def _one(kind: str, model: Mixture, fit: EMFit, x, columns: Sequence[str], key: Key[Array, ""]) -> EMIntervals:
-    free = model.free_estimates(columns)
-    estimates = model.family.estimates(fit.params)
-    if kind != "bootstrap":
-        found = standard_errors(model, fit, x, kind=kind)
-        errors = np.array([float(found.values[one.key][one.entry]) for one in free])
-        values = [float(estimates[one.key][one.entry]) for one in free]
-        intervals = [plug_in_interval(*each) for each in zip(free, values, errors, strict=True)]
-        return EMIntervals(kind, errors, tuple(intervals), found.reason)
-    refusal = _no_bootstrap(model, fit, len(x))
+    """Every kind's intervals, in the order of `model.free_estimates`; `observed` are the errors of that kind."""
+    sandwich = standard_errors(model, fit, x, kind="sandwich")
+    symmetric = [
+        _symmetric(kind, model, fit, errors, columns) for kind, errors in zip(KINDS, (observed, sandwich), strict=False)
+    ]
+    refusal = _no_bootstrap(model, fit, observed, len(x))
     if refusal:
-        nothing = float("nan")
-        return EMIntervals(kind, np.full(len(free), nothing), ((nothing, nothing),) * len(free), refusal)
+        nothing, count = float("nan"), len(model.free_estimates(columns))
+        return *symmetric, EMIntervals(KINDS[-1], np.full(count, nothing), ((nothing, nothing),) * count, refusal)
+    return *symmetric, _between_percentiles(model, fit, x, columns, key)
+
+
+def _symmetric(kind: str, model: Mixture, fit: EMFit, found: StandardErrors, columns: Sequence[str]) -> EMIntervals:
+    free, estimates = model.free_estimates(columns), model.family.estimates(fit.params)
+    errors = np.array([float(found.values[one.key][one.entry]) for one in free])
+    values = [float(estimates[one.key][one.entry]) for one in free]
+    intervals = [plug_in_interval(*each) for each in zip(free, values, errors, strict=True)]
+    return EMIntervals(kind, errors, tuple(intervals), found.reason)
+
+
+def _between_percentiles(model: Mixture, fit: EMFit, x, columns: Sequence[str], key: Key[Array, ""]) -> EMIntervals:
     repeated = bootstrap(model, fit, x, key=key, num_replicates=_REPLICATES)
-    errors = np.array([float(repeated.values[one.key][one.entry]) for one in free])
+    errors = np.array([float(repeated.values[one.key][one.entry]) for one in model.free_estimates(columns)])
     low, high = repeated.interval(lambda p: _free(model, p, columns), BAND[1] - BAND[0])
-    return EMIntervals(kind, errors, tuple(zip(low.tolist(), high.tolist(), strict=True)), repeated.reason)
+    return EMIntervals(KINDS[-1], errors, tuple(zip(low.tolist(), high.tolist(), strict=True)), repeated.reason)
 
 
-def _no_bootstrap(model: Mixture, fit: EMFit, num_rows: int) -> str:
+def _no_bootstrap(model: Mixture, fit: EMFit, observed: StandardErrors, num_rows: int) -> str:
     if not fit.status.is_estimate:
         return "There is no estimate to repeat."
+    if fit.unbounded:
+        return "The objective is unbounded, so there is no estimate to repeat."
+    if int(observed.refusal_code) in (Refusal.INDEFINITE, Refusal.NOT_STATIONARY):
+        return observed.reason
     if num_rows * model.num_components * _REPLICATES > _MOST_WORK:
         return f"{_REPLICATES} replicates of {num_rows} rows would take long; mx.bootstrap runs them."
     return ""

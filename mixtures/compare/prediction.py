@@ -64,7 +64,9 @@ class Prediction(Shown):
         clear = abs(gap) > MIN_ERRORS * error
         verdict = f"{better} predicts new rows better" if clear else "neither predicts new rows clearly better"
         told = f"On rows left out {verdict}: EM minus posterior {gap:+.2f} ± {error:.2f} nats."
-        doubts = [words for words in (self.em.reason, self.posterior.doubt) if words]
+        used = len(self.posterior.rows)
+        sample = f"Estimated from {used} of {self.posterior.num_rows} rows." if used < self.posterior.num_rows else ""
+        doubts = [words for words in (sample, self.em.reason, self.posterior.doubt) if words]
         return " ".join([told, *doubts])
 
     def card(self) -> Card:

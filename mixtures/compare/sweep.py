@@ -233,7 +233,7 @@ def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
         verdict=c.verdict.level,
         log_likelihood=float(c.ml.log_likelihood),
         bic=criteria(c.model, c.ml, c.data.values).bic if c.ml.status.is_estimate else np.nan,
-        em_elpd=c.prediction.em.corrected.total,
+        em_elpd=c.prediction.em.corrected.total if c.has_map else np.nan,
         elpd=c.prediction.posterior.elpd if sampled else np.nan,
         elpd_gap=gap,
         elpd_gap_error=error,
@@ -249,8 +249,8 @@ def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
 
 
 def _can_be_relied_on(c: Comparison) -> bool:
-    """Whether chains agree and no row's leave-one-out score is in doubt."""
-    return c.nuts.status.is_estimate and not c.prediction.posterior.doubt
+    """Whether chains agree, of a bounded density, and no row's leave-one-out score is in doubt."""
+    return c.nuts.status.is_estimate and not c.map.unbounded and not c.prediction.posterior.doubt
 
 
 def _behind(c: Comparison, best: Comparison) -> tuple[float, float]:

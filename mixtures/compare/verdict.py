@@ -1,4 +1,8 @@
-"""The verdict, its rules and their thresholds (those of convergence belong to the engines).
+"""The verdict, its rules and their thresholds.
+
+Those of convergence belong to the engines, and those of one piece of evidence alone to it: how many errors a difference
+in prediction has to be (`prediction.py`), and what the prior and simulated data have to show (`bayes/sensitivity.py`,
+`bayes/predictive.py`).
 
 Statements that do not depend on labels come first: a posterior that did not converge is never used, predictive
 densities are compared next, and partitions and parameters, which need labels, last.
@@ -184,8 +188,8 @@ def _labels(
     return trusted, [Finding(CHAINS_DISAGREE, f"Chains disagree about {_listed(left_out)}, not compared.")]
 
 
-def _is_ambiguous(nuts: Posterior[NUTSInfo]) -> bool:
-    return bool(nuts.relabelling.ambiguity > MAX_AMBIGUITY)
+def _is_ambiguous(posterior: Posterior) -> bool:
+    return bool(posterior.relabelling.ambiguity > MAX_AMBIGUITY)
 
 
 def _densities(density: Density) -> list[Finding]:
@@ -234,13 +238,11 @@ def _widths(errors: StandardErrors, rows: tuple[AgreementRow, ...]) -> list[Find
 
 
 def _summary(rows: tuple[AgreementRow, ...], clustering: Clustering, density: Density) -> Finding:
-    where = (
-        f"every MAP lies within {max(abs(r.z) for r in rows):.2f} posterior sds of the posterior mean; " if rows else ""
-    )
+    farthest = max(abs(row.z) for row in rows)
     words = (
-        f"EM's MAP and NUTS agree in location: {where}the densities are a Hellinger distance of "
-        f"{density.hellinger['nuts']:.3f} apart and the partitions have adjusted Rand index "
-        f"{clustering.ari['nuts']:.2f}."
+        f"EM's MAP and NUTS agree in location: every MAP lies within {farthest:.2f} posterior sds of "
+        f"the posterior mean; the densities are a Hellinger distance of {density.hellinger['nuts']:.3f} apart and the "
+        f"partitions have adjusted Rand index {clustering.ari['nuts']:.2f}."
     )
     return Finding(IN_AGREEMENT, words)
 
@@ -248,7 +250,8 @@ def _summary(rows: tuple[AgreementRow, ...], clustering: Clustering, density: De
 def _misfit(check: PredictiveCheck) -> list[Finding]:
     if check.passed:
         return []
-    return [Finding(MISFIT, f"The data have what data simulated from the model have not: {check.reason}")]
+    words = f"Statistics of the data are unlike those of data simulated from the model: {check.reason}"
+    return [Finding(MISFIT, words)]
 
 
 def _unclear(clustering: Clustering) -> list[Finding]:
@@ -332,7 +335,7 @@ def _variational(
         words = f"VI's predictive is a Hellinger distance of {apart:.2f} from NUTS's (limit {MAX_HELLINGER})."
         found.append(Finding(VI_OTHER_MODE, words))
     narrow = min(rows, key=lambda row: row.vi_width_ratio, default=None)
-    if narrow is not None and narrow.vi_width_ratio < WIDTH_RATIOS[0]:
+    if not _is_ambiguous(vi) and narrow is not None and narrow.vi_width_ratio < WIDTH_RATIOS[0]:
         words = f"VI is too narrow: its sd of {narrow.spoken} is {narrow.vi_width_ratio:.2f} of NUTS's."
         found.append(Finding(VI_NARROW, words))
     return found or [Finding(VI_USABLE, f"The variational approximation is usable (Pareto k-hat {khat:.2f}).")]

@@ -17,7 +17,7 @@ from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo
 from mixtures.compare.comparison import Comparison
 from mixtures.compare.densities import Density
-from mixtures.compare.verdict import CLEAR, LABELS_AMBIGUOUS
+from mixtures.compare.verdict import CLEAR, LABELS_AMBIGUOUS, MAX_AMBIGUITY
 from mixtures.data import Data
 from mixtures.em.account import explain_ends
 from mixtures.em.fit import EMFit
@@ -82,9 +82,11 @@ def content(comparison: Comparison) -> dict:
             _withhold(value, engine)
     for row in value["agreement"]:
         if not row["rhat"] <= MAX_RHAT:
-            _withhold_row(row)
+            _withhold_of(row, "nuts")
     if LABELS_AMBIGUOUS in c.verdict.codes:
-        _withhold_labelled(value)
+        _withhold_labelled(value, "nuts")
+    if value["fits"]["vi"]["relabelling"]["ambiguity"] > MAX_AMBIGUITY:
+        _withhold_labelled(value, "vi")
     if not c.map.status.is_estimate:
         _withhold_map(value)
     if not c.has_map:
@@ -258,7 +260,9 @@ def _relabelling(posterior: Posterior) -> dict:
 def _clustering(c: Comparison) -> dict:
     """Agreement of partitions, and the responsibilities of every row or of the most ambiguous ones."""
     clustering = c.clustering
-    sure = np.minimum(clustering.map_responsibilities.max(axis=1), clustering.nuts_responsibilities.max(axis=1))
+    sure = clustering.map_responsibilities.max(axis=1)
+    if c.has_labels:
+        sure = np.minimum(sure, clustering.nuts_responsibilities.max(axis=1))
     rows = np.sort(np.argsort(sure, kind="stable")[:_MOST_ROWS])
     return {
         "ari": dict(clustering.ari),
@@ -292,7 +296,7 @@ def _withhold(value: dict, engine: str) -> None:
     for summary in fit["invariants"].values():
         _blank(summary, *({"mean", "sd", "mcse"} & set(summary)))
     for row in value["agreement"]:
-        _blank(row, *(key for key in row if key.startswith(engine) or (engine == "nuts" and key not in _WITHOUT_NUTS)))
+        _withhold_of(row, engine)
     shares = value["clustering"]["responsibilities"]
     for pictures in (shares, density, value["clustering"]["unclear"]):
         _blank(pictures, *(key for key in pictures if key.startswith(engine)))
@@ -300,20 +304,23 @@ def _withhold(value: dict, engine: str) -> None:
         _blank(distance, *(key for key in distance if engine in key.split("_")))
 
 
-def _withhold_row(row: dict) -> None:
-    """Take out what NUTS would say of a parameter about which its chains disagree."""
-    _blank(row, *(key for key in row if key not in _WITHOUT_NUTS))
+def _withhold_of(row: dict, engine: str) -> None:
+    """Take out what VI or NUTS would say of one parameter."""
+    _blank(row, *(key for key in row if key.startswith(engine) or (engine == "nuts" and key not in _WITHOUT_NUTS)))
 
 
-def _withhold_labelled(value: dict) -> None:
-    """Take out what NUTS would say of single components: which is which is not clear."""
+def _withhold_labelled(value: dict, engine: str) -> None:
+    """Take out what VI or NUTS would say of single components: which is which is not clear."""
+    fit, clustering = value["fits"][engine], value["clustering"]
+    _blank(fit, "estimates", "sd", *({"mcse"} & set(fit)))
     for row in value["agreement"]:
-        _withhold_row(row)
-    clustering = value["clustering"]
-    _blank(clustering["responsibilities"], "nuts", "nuts_sd")
-    _blank(clustering["unclear"], "nuts")
+        _withhold_of(row, engine)
+    for pictures in (clustering["responsibilities"], clustering["unclear"]):
+        _blank(pictures, *(key for key in pictures if key.startswith(engine)))
     for distance in _PARTITION_DISTANCES:
-        _blank(clustering[distance], "nuts")
+        _blank(clustering[distance], engine)
+    if value["further"]["location"] is not None:  # of NUTS's own it is held back whole
+        _blank(value["further"]["location"], "vi")
 
 
 def _withhold_map(value: dict) -> None:

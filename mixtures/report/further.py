@@ -24,7 +24,7 @@ def further_content(c: Comparison) -> dict:
             "prior": {name: np.asarray(v) for name, v in c.sensitivity.prior.items()},
             "likelihood": {name: np.asarray(v) for name, v in c.sensitivity.likelihood.items()},
         }
-        if sampled
+        if c.has_labels
         else None,
         "check": {"reason": c.check.reason, "tails": dict(c.check.tails)} if sampled else None,
     }
@@ -34,7 +34,8 @@ def sentences(c: Comparison) -> list[str]:
     """What the page says of it; nothing is concluded from a posterior that did not converge."""
     if not c.nuts.status.is_estimate:
         return []
-    of_posterior = [c.sensitivity.reason, c.check.reason]
+    of_prior = c.sensitivity.reason if c.has_labels else c.sensitivity.counted
+    of_posterior = [of_prior, c.check.reason]
     if not c.has_map:
         unmeasured = "Coverage was not measured as asked: EM gave no MAP estimate to simulate from."
         return [*of_posterior, *[unmeasured] * (bool(c.settings.get("num_simulations")) and c.calibration is None)]
@@ -64,5 +65,6 @@ def _prediction(prediction: Prediction) -> dict:
         "standard_error": prediction.standard_error,
         "num_folds": prediction.em.status.shape[-1],
         "khat_max": float(prediction.posterior.khat.max()),
+        "num_used": len(prediction.posterior.rows),
         "reason": prediction.reason,
     }

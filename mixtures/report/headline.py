@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from mixtures._numbers import fixed, number, percent, plus_minus
-from mixtures.bayes.diagnostics import MAX_RHAT, MIN_ESS_PER_CHAIN
+from mixtures.bayes.diagnostics import MAX_KHAT, MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.compare import verdict
 from mixtures.compare.prediction import MIN_ERRORS
 
@@ -52,12 +52,12 @@ _HEADLINES = {
 }
 _DENSITY_ONLY = Headline(
     "fair",
-    "EM and NUTS agree on the density, and no more could be compared",
-    "Report the density of the data. Report no single component’s parameters: {why}.",
+    "EM and NUTS agree on the density, not on more",
+    "Report the density of the data. Report no single component’s parameters, which could not be compared: {why}.",
 )
 # What limits the advice, and what VI is good for: by the name of the finding.
 _LIMITS = {
-    verdict.MISFIT: "The data have something that the model lacks, which no engine can mend.",
+    verdict.MISFIT: "Some statistics of the data are unlike those of data simulated from the model.",
     verdict.PREDICTION: "{better} predicts rows left out better, by {gap} nats.",
     verdict.ROWS_UNCLEAR: "Groups of rows are not clear: {unclear} of {rows} rows could be of another component.",
     verdict.PRIOR_DOMINATED: "The prior alone decides some parameters, about which agreement says little.",
@@ -136,6 +136,8 @@ def _prediction(value: dict) -> Figure:
     gap, error = found["difference"], found["standard_error"]
     if gap is None or error is None:
         return Figure("fair", "–", "EM’s prediction of rows left out could not be measured")
+    if found["khat_max"] is None or found["khat_max"] > MAX_KHAT:
+        return Figure("fair", "–", "prediction of rows left out: scores of the posterior cannot be relied on")
     tone = "good" if abs(gap) <= MIN_ERRORS * error else "fair"
     words = f"± {number(error, 2)} nats: how much better EM predicts rows left out than the posterior"
     return Figure(tone, f"{gap:+.2f}".replace("-", "−"), words)

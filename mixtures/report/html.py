@@ -20,14 +20,16 @@ from mixtures.report.scripts import script
 from mixtures.report.trust import engines, khat_tone
 from mixtures.report.words import GOOD_KHAT, trust_khat
 
+_ONE_MODE = " It covers one mode at most, and says nothing of others."
 _GUIDES = {
     "full_rank": "The posterior is approximated by a normal distribution with a full covariance, "
-    "in unconstrained coordinates.",
-    "mean_field": "The posterior is approximated by independent normal distributions, in unconstrained coordinates.",
+    "in unconstrained coordinates." + _ONE_MODE,
+    "mean_field": "The posterior is approximated by independent normal distributions, in unconstrained coordinates."
+    + _ONE_MODE,
     "laplace": "The posterior is approximated by the normal distribution that its curvature at the mode suggests, "
-    "in unconstrained coordinates.",
+    "in unconstrained coordinates." + _ONE_MODE,
     "flow": "The posterior is approximated by a normal distribution sent through two autoregressive transforms, in "
-    "unconstrained coordinates.",
+    "unconstrained coordinates." + _ONE_MODE,
     "pathfinder": "The posterior is approximated by normal distributions along several optimisations, resampled "
     "together by importance (Pathfinder).",
 }
@@ -65,6 +67,7 @@ def _view(value: dict) -> dict:
         "headline": headline(value),
         "three_numbers": three_numbers(value),
         "ml_box": _ml_box(fits["ml"]),
+        "starts_words": _starts_words(value),
         "family_words": ("normal distributions" if model["family"] == "gaussian" else f"{model['family']} components")
         + (" and uniform noise" if model["noise"] else ""),
         "guide_words": _GUIDES.get(fits["vi"]["guide"], f"Guide: {fits['vi']['guide']}."),
@@ -103,6 +106,13 @@ def _view(value: dict) -> dict:
     }
 
 
+def _starts_words(value: dict) -> str:
+    """How many starts each fit had, which were random if they are ours."""
+    ml, best = (value["fits"][name]["starts"]["count"] for name in ("ml", "map"))
+    starts = "random starts" if "num_starts" in value["settings"] else "starts"
+    return f"{ml} {starts} for each objective" if ml == best else f"{ml} {starts} for ML and {best} for the MAP"
+
+
 def _ml_box(ml: dict) -> dict[str, str]:
     if ml["estimates"] is None:
         return {"tone": "bad", "title": "Maximum likelihood gives no estimate"}
@@ -118,10 +128,11 @@ _SETTINGS = {"num_warmup": "Warm-up iterations of each chain", "key": "Random ke
 
 def _run_facts(value: dict) -> dict[str, str]:
     nuts, versions = value["fits"]["nuts"], value["run"]["versions"]
+    chains = ", from over-dispersed starts" if "num_warmup" in value["settings"] else ""
     return {
-        "EM": f"{value['fits']['map']['starts']['count']} random starts for each objective",
+        "EM": _starts_words(value),
         "VI": f"{len(value['fits']['vi']['start_elbos'])} starts, {value['fits']['vi']['num_draws']} draws",
-        "NUTS": f"{nuts['num_chains']} chains of {nuts['num_samples']} kept draws, from over-dispersed starts",
+        "NUTS": f"{nuts['num_chains']} chains of {nuts['num_samples']} kept draws{chains}",
         **{name: str(value["settings"][key]) for key, name in _SETTINGS.items() if key in value["settings"]},
         "Arithmetic": value["run"]["precision"],
         "Versions": ", ".join(f"{name} {release}" for name, release in versions.items()),

@@ -43,7 +43,7 @@ def methods(value: dict) -> Methods:
         _place(further["place"]),
         _location(further["location"]),
         _agreement(further["place"]),
-        _prediction(further["prediction"]),
+        _prediction(further["prediction"], value["data"]["rows"]),
         _sensitivity(further["sensitivity"]),
         _check(further["check"]),
         _calibration(value["calibration"]),
@@ -92,6 +92,8 @@ def _prior(model: dict) -> str:
             "degrees of freedom": prior["dof"],
             "shrinkage": prior["shrinkage"],
         }
+        if not model["prior_is_default"]:
+            numbers_of |= {"scale": prior["scale"], "mean": prior["mean"]}
         told = ", ".join(f"{name} {numbers(v)}" for name, v in numbers_of.items())
         return f"The prior is the conjugate one of Fraley and Raftery 2007{scaled} ({told})."
     told = "; ".join(f"{site}: {numbers(v)}" for site, v in prior.items() if site != "name")
@@ -125,7 +127,7 @@ def _nuts(nuts: dict, settings: dict) -> str:
         + found
         + (
             "."
-            if nuts["estimates"] is not None
+            if nuts["status"] == "converged"
             else "; the chains did not converge, and nothing is concluded from them."
         )
     )
@@ -184,13 +186,15 @@ def _agreement(place: dict | None) -> str:
     )
 
 
-def _prediction(prediction: dict | None) -> str:
+def _prediction(prediction: dict | None, num_rows: int) -> str:
     if prediction is None or prediction["difference"] is None:
         return ""
+    used = prediction["num_used"]
+    sample = f", on a random sample of {used} rows" if used < num_rows else ""
     return (
         f"Prediction of rows left out was compared by {prediction['num_folds']}-fold cross-validation of the MAP fit, "
         "corrected for the rows that each fold lacks (Burman 1989), and for the posterior by Pareto-smoothed "
-        "importance sampling (Vehtari et al. 2017)."
+        f"importance sampling (Vehtari et al. 2017){sample}."
     )
 
 

@@ -151,6 +151,8 @@ def _scatter(ax: Axes, value: dict, x: np.ndarray, a: int, b: int) -> None:
     ax.plot(*dots, color=INK, alpha=0.4, linewidth=3 if len(x) < 500 else 2)
     for name in _shown(value):
         estimates = value["fits"][name]["estimates"]
+        if estimates is None:  # which component is which is not clear
+            continue
         for mean, covariance in zip(estimates["means"], estimates["covariances"], strict=True):
             ax.add_patch(_ellipse(mean, np.asarray(covariance, float), a, b, ENGINES[name]))
     for k, mean in enumerate(_map_means(value)):

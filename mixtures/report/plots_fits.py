@@ -45,7 +45,7 @@ def intervals(value: dict) -> Drawing:
         note += " There is no MAP estimate."
     elif value["fits"]["map"]["standard_errors"] is None:
         note += " The MAP estimate has no standard errors, so it is a dot without a line."
-    if value["fits"]["nuts"]["estimates"] is None:
+    if value["fits"]["nuts"]["status"] != "converged":
         note += " NUTS did not converge, so nothing of it is shown."
     if len(kept) < len(rows):
         note += f" Shown are the {len(kept)} of {len(rows)} parameters on which the engines differ most."

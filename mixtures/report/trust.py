@@ -68,7 +68,7 @@ def _trust_vi(vi: dict) -> tuple[str, str, str]:
 
 
 def _trust_nuts(nuts: dict) -> tuple[str, str, str]:
-    if nuts["estimates"] is None:
+    if nuts["status"] != "converged":
         return "bad", "Not at all:", nuts["reason"]
     why = f"R-hat at most {fixed(nuts['max_rhat'], 4)}, at least {fixed(nuts['min_ess'], 0)} effective draws"
     if nuts["divergences"]:

@@ -96,8 +96,9 @@ def draw(studies: dict) -> None:
 def tables(studies: dict) -> str:
     """Least coverage of each method under each design, as Markdown."""
     head = (
-        "| method | label-free, least | parameters, least | clearly off | no interval | doubts |\n"
-        "| --- | --- | --- | ---: | ---: | ---: |\n"
+        "| method | label-free, least | parameters, least | clearly off | no interval | doubts "
+        "| without doubt, least |\n"
+        "| --- | --- | --- | ---: | ---: | ---: | --- |\n"
     )
     return "\n".join(f"*{name}*\n\n{head}{_lines(found)}" for name, found in studies.items())
 
@@ -114,6 +115,7 @@ def _lines(found: dict) -> str:
             f"{sum(map(_is_off, rows))} of {len(rows)}",
             percent(found["failed"][method]),
             percent(1 - found["trusted"][method]),
+            _least_trusted(rows),
         )
         lines.append(f"| {' | '.join(cells)} |\n")
     return "".join(lines)
@@ -138,6 +140,15 @@ def _least(rows: list[dict]) -> str:
     row = min(rows, key=itemgetter("coverage"))
     low, high = _test(row).proportion_ci(0.95, "wilson")
     return f"{percent(row['coverage'])} ({100 * low:.0f}–{100 * high:.0f}), {row['quantity']}"
+
+
+def _least_trusted(rows: list[dict]) -> str:
+    """The same where the method has no doubt of its own: what its user sees."""
+    kept = [row for row in rows if row["trusted_intervals"]]
+    if not kept:
+        return "–"
+    row = min(kept, key=itemgetter("trusted"))
+    return f"{percent(row['trusted'])} of {row['trusted_intervals']}, {row['quantity']}"
 
 
 def usable_cores() -> list[int]:

@@ -6,6 +6,7 @@ Most have 200 rows and two components of one feature, so that the programs are c
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 
 import mixtures as mx
@@ -86,6 +87,18 @@ def test_equal_rows_make_the_likelihood_unbounded_and_that_is_said():
     found = compare(TIED, num_starts=64).verdict
     assert verdict.ML_DEGENERATE in found.codes
     assert any("unbounded" in reason for reason in found.reasons)
+
+
+@pytest.mark.slow
+def test_a_prior_that_leaves_variances_free_leaves_the_posterior_unbounded():
+    prior = mx.priors.Independent(dist.Dirichlet(jnp.full(2, 2.0)), dist.Normal(0.0, 10.0), scale=dist.HalfNormal(3.0))
+    result = compare(TIED, prior, num_starts=64, num_warmup=100, num_samples=100)
+    assert result.verdict.level == verdict.NOT_COMPARABLE
+    assert result.verdict.codes[0] == verdict.EM_DEGENERATE
+    assert "unbounded" in result.verdict.reasons[0]
+    value = content(result)
+    assert value["further"]["place"] is value["further"]["prediction"] is None
+    assert all(row["z"] is None for row in value["agreement"])
 
 
 @pytest.mark.slow

@@ -73,7 +73,8 @@ def test_few_draws_in_many_dimensions_do_not_make_distances_longer(correlation):
 
 def test_intervals_are_those_of_their_kinds(single):
     model, x, fit = single
-    found = {one.kind: one for one in em_intervals(model, fit, jnp.asarray(x), ("y",), KEY)}
+    observed = mx.standard_errors(model, fit, x)
+    found = {one.kind: one for one in em_intervals(model, fit, observed, jnp.asarray(x), ("y",), KEY)}
     assert set(found) == {"observed", "sandwich", "bootstrap"}
     free = model.free_estimates(("y",))
     for kind in ("observed", "sandwich"):
@@ -92,7 +93,8 @@ def test_intervals_are_those_of_their_kinds(single):
 def test_a_bootstrap_that_would_take_long_is_refused_in_words(single, monkeypatch):
     model, x, fit = single
     monkeypatch.setattr(intervals, "_MOST_WORK", 100)
-    (_, _, refused) = em_intervals(model, fit, jnp.asarray(x), ("y",), KEY)
+    observed = mx.standard_errors(model, fit, x)
+    (_, _, refused) = em_intervals(model, fit, observed, jnp.asarray(x), ("y",), KEY)
     assert "500 replicates of 60 rows would take long" in refused.reason
     assert np.isnan(refused.errors).all()
 

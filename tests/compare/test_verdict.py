@@ -38,7 +38,12 @@ def case(**changes):
         "ml": SimpleNamespace(unbounded=False, status=Status.CONVERGED, summary="fine"),
         "map_fit": SimpleNamespace(unbounded=False, status=Status.CONVERGED, summary="fine"),
         "errors": SimpleNamespace(refused=False, refusal_code=Refusal.NONE, reason=""),
-        "vi": SimpleNamespace(status=Status.CONVERGED, reason="fine", info=SimpleNamespace(khat=0.3)),
+        "vi": SimpleNamespace(
+            status=Status.CONVERGED,
+            reason="fine",
+            info=SimpleNamespace(khat=0.3),
+            relabelling=SimpleNamespace(ambiguity=0.0),
+        ),
         "nuts": SimpleNamespace(status=Status.CONVERGED, reason="fine", relabelling=SimpleNamespace(ambiguity=0.0)),
         "agreement": (row(), row(parameter="weights[1]")),
         "clustering": SimpleNamespace(ari={"nuts": 0.95}, nuts_responsibilities=rows(unclear=0)),
@@ -109,7 +114,7 @@ NOTES = {
     "prior decides": ({"sensitivity__dominated": ["means[1, x]"]}, "The prior decides the mean of x in component 1: power scaling moves it"),
     "prior has a say": ({"sensitivity__conflicting": ["means[1, x]"]}, "The prior has a say in the mean of x in component 1: power scaling moves it with"),
     "one chain astray": ({"agreement": (row(), row(parameter="weights[2]", rhat=1.2, z=9.0))}, "Chains disagree about the weights[2], not compared."),
-    "data lack a likeness": ({"check__passed": False, "check__reason": "skewness 3"}, "The data have what data simulated from the model have not: skewness 3"),
+    "data lack a likeness": ({"check__passed": False, "check__reason": "skewness 3"}, "Statistics of the data are unlike those of data simulated from the model: skewness 3"),
     "EM predicts better": ({"prediction__difference": 3.0}, "EM predicts rows left out better: EM minus posterior +3.00 ± 1.00 nats."),
     "NUTS predicts better": ({"prediction__difference": -3.0}, "The posterior predicts rows left out better: EM minus posterior -3.00 ± 1.00 nats."),
     "rows unclear": ({"clustering__nuts_responsibilities": rows(975)}, "Groups of rows are not clear: 975 of 2000 rows have no component with a posterior probability of 80 %"),
@@ -194,6 +199,12 @@ def test_a_number_that_is_none_is_no_agreement():
     assert case(clustering__ari__nuts=nan).level == DISAGREE
     assert case(agreement=(row(z=nan),)).level == DISAGREE
     assert "vi-poor" in case(vi__info__khat=nan).codes
+
+
+def test_the_width_of_vi_is_not_measured_where_its_labels_are_ambiguous():
+    narrow = {"agreement": (row(vi_width_ratio=0.3),)}
+    assert "vi-too-narrow" in case(**narrow).codes
+    assert "vi-too-narrow" not in case(**narrow, vi__relabelling__ambiguity=0.3).codes
 
 
 def test_vi_is_not_measured_by_chains_that_disagree():

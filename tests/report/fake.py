@@ -160,9 +160,10 @@ def unconverged(comparison: Comparison) -> Comparison:
     return _again(comparison, nuts=eqx.tree_at(lambda p: p.log_joint, comparison.nuts, log_joint))
 
 
-def ambiguous(comparison: Comparison) -> Comparison:
+def ambiguous(comparison: Comparison, engine: str = "nuts") -> Comparison:
     """The same with draws whose components could as well have other labels."""
-    return _again(comparison, nuts=eqx.tree_at(lambda p: p.relabelling.ambiguity, comparison.nuts, jnp.array(0.3)))
+    draws = eqx.tree_at(lambda p: p.relabelling.ambiguity, getattr(comparison, engine), jnp.array(0.3))
+    return _again(comparison, **{engine: draws})
 
 
 def raced(comparison: Comparison) -> Comparison:
@@ -190,6 +191,11 @@ def degenerate(comparison: Comparison) -> Comparison:
 def without_map(comparison: Comparison) -> Comparison:
     """The same with no MAP estimate at all."""
     return _again(comparison, map_fit=replace(degenerate(comparison).ml, objective="map"))
+
+
+def unbounded(comparison: Comparison) -> Comparison:
+    """The same with a posterior density that some starts climbed without end."""
+    return _again(comparison, map_fit=replace(comparison.ml, objective="map"))
 
 
 def poor_vi(comparison: Comparison) -> Comparison:

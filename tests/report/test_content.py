@@ -6,6 +6,7 @@ import pytest
 
 from mixtures.report.content import content
 from mixtures.report.headline import three_numbers
+from mixtures.report.methods import methods
 from mixtures.report.plain import to_json
 from mixtures.report.trust import engines
 from tests.report import fake
@@ -19,6 +20,8 @@ CASES = {
     "degenerate": lambda: fake.degenerate(fake.series()),
     "without a MAP": lambda: fake.without_map(fake.series()),
     "without VI": lambda: fake.without_vi(fake.plane()),
+    "unbounded": lambda: fake.unbounded(fake.series()),
+    "labels of VI ambiguous": lambda: fake.ambiguous(fake.series(), "vi"),
     "raced": lambda: fake.raced(fake.series()),
     "without a profile": lambda: replace(fake.series(), floor_profile=None),
     "poor VI": lambda: fake.poor_vi(fake.series()),
@@ -160,6 +163,45 @@ def test_where_labels_are_ambiguous_only_what_needs_none_is_told():
     assert 0 < value["density"]["hellinger"]["nuts"] < 0.2
     assert value["further"]["place"]["expected_vi"] > 0
     assert not any("component" in figure.words for figure in three_numbers(value)[:2])
+    assert not any("of component" in sentence for sentence in value["further"]["sentences"])
+    assert value["further"]["sensitivity"] is value["fits"]["nuts"]["estimates"] is value["fits"]["nuts"]["sd"] is None
+    assert engines(value)[-1]["tone"] != "bad", "NUTS converged all the same"
+
+
+def test_labels_of_vi_may_be_ambiguous_alone():
+    value = content(fake.ambiguous(fake.series(), "vi"))
+    for row in value["agreement"]:
+        assert row["vi_mean"] is row["vi_interval"] is row["vi_width_ratio"] is None
+        assert row["nuts_mean"] is not None
+    assert value["clustering"]["ari"]["vi"] is value["fits"]["vi"]["estimates"] is None
+    assert value["clustering"]["ari"]["nuts"] is not None
+    assert "vi-too-narrow" not in {finding["code"] for finding in value["verdict"]["findings"]}
+
+
+def test_an_unbounded_posterior_has_no_map_to_compare():
+    found = fake.unbounded(fake.series())
+    value = content(found)
+    assert value["verdict"]["findings"][0]["code"] == "em-degenerate"
+    assert all(row["z"] is row["width_ratio"] is None and row["map"] is not None for row in value["agreement"])
+    assert value["density"]["hellinger"]["nuts"] is value["clustering"]["ari"]["nuts"] is None
+    assert value["further"]["place"] is value["further"]["location"] is value["further"]["prediction"] is None
+    assert "no draws from it can be trusted" in found.density.caution
+    (bootstrap,) = (kind for kind in value["further"]["intervals"] if kind["kind"] == "bootstrap")
+    assert "unbounded" in bootstrap["reason"]
+
+
+def test_prediction_from_some_rows_says_so():
+    found = fake.series()
+    assert content(found)["further"]["prediction"]["num_used"] == 50
+    some = replace(found.prediction.posterior, rows=np.arange(20), **_first_rows(found.prediction.posterior, 20))
+    value = content(replace(found, prediction=replace(found.prediction, posterior=some)))
+    assert value["further"]["prediction"]["num_used"] == 20
+    assert any("Estimated from 20 of 50 rows." in sentence for sentence in value["further"]["sentences"])
+    assert "on a random sample of 20 rows" in methods(value).paragraph
+
+
+def _first_rows(score, count):
+    return {name: getattr(score, name)[:count] for name in ("pointwise", "khat")}
 
 
 def test_nothing_is_compared_with_a_point_that_is_no_maximum():

@@ -13,7 +13,7 @@ LEVELS = {
     verdict.NOT_COMPARABLE: "Nothing can be concluded",
 }
 LIMITS = {
-    verdict.MISFIT: "The data have something that the model lacks",
+    verdict.MISFIT: "Some statistics of the data are unlike those of data simulated",
     verdict.PREDICTION: "NUTS’s posterior predicts rows left out better, by 10.6 ± 5.1 nats.",
     verdict.ROWS_UNCLEAR: "Groups of rows are not clear: 39 of 80 rows",
     verdict.PRIOR_DOMINATED: "The prior alone decides some parameters",
@@ -39,7 +39,7 @@ def value(level, *codes):
         "density": {"hellinger": {"nuts": 0.078}},
         "clustering": {"unclear": {"limit": 0.8, "nuts": 39}},
         "further": {
-            "prediction": {"difference": -10.55, "standard_error": 5.07},
+            "prediction": {"difference": -10.55, "standard_error": 5.07, "khat_max": 0.4},
             "place": {"expected_vi": 0.61, "least_vi": 0.5, "inside": True},
         },
     }
@@ -73,7 +73,7 @@ def test_where_nothing_can_be_concluded_no_more_is_advised():
 
 def test_densities_that_agree_are_something():
     found = headline(value(verdict.NOT_COMPARABLE, verdict.IN_AGREEMENT, verdict.LABELS_AMBIGUOUS))
-    assert (found.tone, found.title) == ("fair", "EM and NUTS agree on the density, and no more could be compared")
+    assert (found.tone, found.title) == ("fair", "EM and NUTS agree on the density, not on more")
     assert found.advice.endswith("it is not known which is which.")
     found = headline(value(verdict.NOT_COMPARABLE, verdict.IN_AGREEMENT, verdict.CHAINS_DISAGREE))
     assert "chains disagree about every one" in found.advice
@@ -91,6 +91,24 @@ def test_with_ambiguous_labels_no_number_needs_them():
     first, second, third = three_numbers(value(verdict.NOT_COMPARABLE, verdict.LABELS_AMBIGUOUS))
     assert (first.number, second.number, third.number) == ("0.078", "0.61", "−10.55")
     assert "component 1" not in first.words + second.words + third.words
+
+
+def test_a_prediction_that_cannot_be_relied_on_is_no_number():
+    doubtful = value(verdict.NOT_COMPARABLE, verdict.LABELS_AMBIGUOUS)
+    doubtful["further"]["prediction"]["khat_max"] = 0.71
+    *_, last = three_numbers(doubtful)
+    assert (last.tone, last.number) == ("fair", "–")
+    assert "cannot be relied on" in last.words
+
+
+def test_every_finding_decides_the_level_or_limits_the_advice_or_does_neither_on_purpose():
+    named = {text for name, text in vars(verdict).items() if name.isupper() and isinstance(text, str)}
+    deciding = {
+        *(verdict.EM_DEGENERATE, verdict.EM_NOT_AT_MAXIMUM, verdict.NOT_CONVERGED, verdict.DIFFERENT_MODES),
+        *(verdict.LOCATIONS, verdict.WIDTHS, verdict.WIDTHS_UNKNOWN, verdict.LABELS_AMBIGUOUS, verdict.IN_AGREEMENT),
+    }
+    neither = {verdict.ML_DEGENERATE, verdict.VI_USABLE}
+    assert named == {*LEVELS, *LIMITS, *deciding, *neither}
 
 
 def test_a_point_that_is_no_maximum_is_measured_by_nothing():

@@ -14,6 +14,7 @@ import pytest
 from mixtures._numbers import nominal, number, numbers, percent, plus_minus
 from mixtures.report import save
 from mixtures.report.content import content
+from mixtures.report.folder import replace_folder
 from mixtures.report.html import page
 from mixtures.report.saved import redraw
 from tests.report import fake
@@ -225,11 +226,12 @@ def test_save_writes_every_file_and_a_report_is_drawn_again_from_them(tmp_path):
     ],
 )
 def test_what_is_no_report_is_not_drawn(tmp_path, text, words):
-    if text is not None:
-        (tmp_path / "report.json").write_text(text)
+    folder = tmp_path / "out"
+    replace_folder(folder, lambda into: None if text is None else (into / "report.json").write_text(text))
+    before = sorted(path.name for path in folder.iterdir())
     with pytest.raises(ValueError, match=re.escape(words)):
-        redraw(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"] * (text is not None)
+        redraw(folder)
+    assert sorted(path.name for path in folder.iterdir()) == before
 
 
 @pytest.mark.parametrize(
