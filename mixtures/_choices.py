@@ -1,4 +1,4 @@
-"""Names that a user chooses from, known to the engines and to the command line, which imports no engine to start."""
+"""Names that a user chooses from, known to the engines and to the options of the command line."""
 
 from enum import StrEnum
 

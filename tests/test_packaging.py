@@ -59,7 +59,9 @@ def test_metadata(built):
     said = Parser().parsestr(read["METADATA"])
     assert said["Version"] == mx.__version__
     assert said["License-Expression"] == "Apache-2.0"
-    assert set(said.get_all("Provides-Extra", [])) >= {"sklearn", "parquet", "notebook", "gpu"}
+    extras = set(said.get_all("Provides-Extra", []))
+    assert extras == {"sklearn", "parquet", "zarr", "notebook", "gpu"}
+    assert extras <= set(re.findall(r"\[(\w+)\]", (ROOT / "README.md").read_text())), "each is named in the README"
     assert "mixtures = mixtures.cli:main" in read["entry_points.txt"]
 
 

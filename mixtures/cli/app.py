@@ -1,6 +1,7 @@
 """The commands, their options and their help.
 
-Nothing heavy is imported before the arguments, the data and the output folder have been checked.
+Importing `mixtures` has loaded JAX, NumPyro and the engines by the time this is read. Whatever else is heavy (pandas,
+ArviZ, Matplotlib, Jinja) is imported where a command first needs it, once its arguments have been checked.
 """
 
 import io
@@ -21,8 +22,10 @@ from mixtures.cli.epilogs import (
     AUDIT_EXAMPLES,
     CALIBRATE_EXAMPLES,
     COMPARE_EXAMPLES,
+    DOCTOR_EXAMPLES,
     EXIT_CODES,
     FIT_EXAMPLES,
+    REPORT_EXAMPLES,
     SELECT_EXAMPLES,
     SWEEP_EXAMPLES,
 )
@@ -151,11 +154,12 @@ def compare(
         raise typer.Exit(NOT_COMPARABLE if result.verdict.level == verdict.NOT_COMPARABLE else 0)
 
 
-@app.command(short_help="Draw a report again, without fitting.", epilog=EXIT_CODES)
+@app.command(short_help="Draw a report again, without fitting.", epilog=REPORT_EXAMPLES + EXIT_CODES)
 def report(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="A folder that this program wrote.", show_default=False)
     ],
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but what went wrong.")] = False,
 ) -> None:
     """Draw the pages of a report again from its JSON, without fitting anything.
 
@@ -166,7 +170,7 @@ def report(
         from mixtures.cli import display
         from mixtures.report.saved import redraw
 
-        display.show_written(display.make_console(), redraw(folder), time.perf_counter() - begin)
+        display.show_written(Screen(quiet=quiet).words, redraw(folder), time.perf_counter() - begin)
         raise typer.Exit(0)
 
 
@@ -301,7 +305,9 @@ app.command(short_help="Measure what intervals cover at this sample size.", epil
     calibrate
 )
 app.command(short_help="Find the bug in an EM program of your own.", epilog=AUDIT_EXAMPLES + EXIT_CODES)(audit)
-app.command(short_help="Look at what the results depend on, and whether it works.", epilog=EXIT_CODES)(doctor)
+app.command(
+    short_help="Look at what the results depend on, and whether it works.", epilog=DOCTOR_EXAMPLES + EXIT_CODES
+)(doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -65,11 +65,22 @@ def examine() -> dict[str, Any]:
 def _versions(problems: list[str]) -> dict[str, str | None]:
     from mixtures._version import __version__
 
-    needed = [re.split(r"[^\w-]", one)[0] for one in requires("mixtures") or () if "extra ==" not in one]
+    needed = [re.split(r"[^\w-]", one)[0] for one in _requirements(problems) if "extra ==" not in one]
     found = {name: _version(name) for name in (*needed, *_BENEATH)}
     if missing := [name for name, number in found.items() if number is None]:
         problems.append(f"Not installed: {', '.join(missing)}; install mixtures again, with pip or uv.")
     return {"mixtures": __version__, "python": platform.python_version(), "platform": platform.platform(), **found}
+
+
+def _requirements(problems: list[str]) -> list[str]:
+    try:
+        return requires("mixtures") or []
+    except PackageNotFoundError:
+        problems.append(
+            "mixtures runs from its sources without being installed, so what it needs is not known; install it with "
+            "pip or uv (from a checkout: pip install --editable .)."
+        )
+        return []
 
 
 def _version(name: str) -> str | None:

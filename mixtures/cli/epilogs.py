@@ -66,3 +66,18 @@ Examples:
   The exit code is 1 where a fault is found.
 
 """
+
+REPORT_EXAMPLES = """\b
+Examples:
+  mixtures report out/timeseries
+  mixtures report out/iris-select --quiet
+
+"""
+
+DOCTOR_EXAMPLES = """\b
+Examples:
+  mixtures doctor
+  mixtures doctor --json > doctor.json
+  JAX_PLATFORMS=cpu mixtures doctor --quiet
+
+"""

@@ -18,7 +18,10 @@ from typing import Any
 
 import typer
 
+from mixtures._files import STANDARD_INPUT
+
 FAILED, BAD_INPUT, NOT_COMPARABLE, INTERRUPTED = 1, 2, 3, 130
+_TERMINATED = 128 + signal.SIGTERM
 _AGAIN = 0.05  # seconds from an interruption that was ignored to the next
 
 
@@ -35,8 +38,9 @@ def exit_codes(unfinished: Path | None = None, arguments: Sequence[str] = ()) ->
             yield
     except (typer.Exit, typer.BadParameter, BrokenPipeError):
         raise
-    except SystemExit:  # a termination signal
-        typer.echo(_say_stopped(unfinished, arguments), err=True)
+    except SystemExit as stop:
+        if stop.code == _TERMINATED:  # and not that nobody reads on
+            typer.echo(_say_stopped(unfinished, arguments), err=True)
         raise
     except (KeyboardInterrupt, Exception) as error:
         if isinstance(error, KeyboardInterrupt) or signal.SIGINT in signals:  # which compiled code makes another error
@@ -54,7 +58,8 @@ def _say_stopped(unfinished: Path | None, arguments: Sequence[str]) -> str:
     if unfinished is None or not unfinished.exists() or (unfinished.is_dir() and not any(unfinished.iterdir())):
         return "Stopped; nothing is kept of this run, and nothing half-written is left behind."
     again = shlex.join(["mixtures", *(word for word in arguments if word != "--resume"), "--resume"])
-    return f"Stopped; what NUTS has done is kept in {unfinished}. Go on with: {again}"
+    how = "Pipe the same data in again, to go on with" if STANDARD_INPUT in arguments else "Go on with"
+    return f"Stopped; what NUTS has done is kept in {unfinished}. {how}: {again}"
 
 
 def check_unfinished(place: Path, resume: bool) -> None:
@@ -107,7 +112,10 @@ def _bad_input() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def _signals_unwind(came: list[int]) -> Iterator[None]:
-    """Let SIGTERM unwind as an exit does, so that temporary folders are removed, and note every SIGINT in `came`."""
+    """Let SIGTERM unwind as an exit does, so that temporary folders are removed, and note every SIGINT in `came`.
+
+    An interruption that would come again once the block is over comes to nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -115,6 +123,10 @@ def _signals_unwind(came: list[int]) -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         came.append(number)
         signal.default_int_handler(number, frame)
+
+    def interrupt_again(number: int, frame: FrameType | None) -> None:
+        if not over.is_set():
+            signal.default_int_handler(number, frame)
 
     def again(ignored: Any) -> None:
         """Python ignores what is raised in a finaliser or while it collects garbage: interrupt once more."""
@@ -126,19 +138,30 @@ def _signals_unwind(came: list[int]) -> Iterator[None]:
         later[-1].start()
 
     later: list[threading.Timer] = []
+    over = threading.Event()
     hook, sys.unraisablehook = sys.unraisablehook, again
-    handlers: dict[int, Any] = {signal.SIGTERM: lambda number, _: sys.exit(128 + number), signal.SIGINT: interrupt}
+    handlers: dict[int, Any] = {signal.SIGTERM: lambda *_: sys.exit(_TERMINATED), signal.SIGINT: interrupt}
     if hasattr(signal, "SIGUSR1"):
-        handlers[signal.SIGUSR1] = signal.default_int_handler
+        handlers[signal.SIGUSR1] = interrupt_again  # the last to be restored: by itself it ends the process
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
+        over.set()
         sys.unraisablehook = hook
-        for timer in later:
-            timer.cancel()
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        try:
+            _end(later)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _end(timers: list[threading.Timer]) -> None:
+    """Cancel timers, and wait for those that are at work already."""
+    for timer in timers:
+        timer.cancel()
+        if timer.is_alive():
+            timer.join()
 
 
 def _interrupt_main() -> None:

@@ -36,7 +36,7 @@ def check_folder(path: str | Path) -> Path:
         If `path` is a file, holds anything this program did not write, contains the current folder, is the root of a
         file system, or lies where nothing can be written.
     """
-    try:
+    with _in_words(f"{path} cannot be written", "choose another folder"):
         folder = _resolve(path)
         _refuse_foreign(folder, path)
         parent = _existing_parent(folder)
@@ -44,8 +44,6 @@ def check_folder(path: str | Path) -> Path:
             raise FolderError(f"{path} cannot be made, because {parent} is a file; choose another folder.")
         for place in (parent, folder) if folder.exists() else (parent,):
             _probe(place)
-    except (OSError, RuntimeError) as error:
-        raise FolderError(f"{path} cannot be written ({_cause(error)}); choose another folder.") from error
     return folder
 
 
@@ -85,6 +83,33 @@ def replace_folder(path: str | Path, write: Callable[[Path], object]) -> Path:
     return folder
 
 
+def check_own(path: str | Path) -> Path:
+    """Refuse a folder of which no files can be written anew, before any work is done for it.
+
+    Returns
+    -------
+    Path
+        The folder with symbolic links resolved.
+
+    Raises
+    ------
+    FolderError
+        If this program did not write the folder, one of its files has been changed since, or it cannot be read.
+    """
+    with _in_words(f"{path} cannot be read", "make its files readable, or name another folder"):
+        folder = _resolve(path)
+        written = _read_manifest(folder)
+        if not written:
+            raise FolderError(
+                f"{path} has no {MANIFEST}, by which this program knows its own files; make the report anew."
+            )
+        name = _changed(folder, written)
+    if name is not None:
+        remedy = "restore it or fit again" if name.endswith(".json") else "move it elsewhere, and draw the report again"
+        raise FolderError(f"{path} holds {name}, changed since this program wrote it; {remedy}.")
+    return folder
+
+
 def update_folder(path: str | Path, texts: dict[str, str]) -> Path:
     """Write some text files of a folder anew, all or none, and keep whatever else is there.
 
@@ -96,26 +121,23 @@ def update_folder(path: str | Path, texts: dict[str, str]) -> Path:
     Raises
     ------
     FolderError
-        If this program did not write the folder, one of its files has been changed since, or one of `texts` would take
-        the place of a file that it did not write.
+        As `check_own`, or if one of `texts` would take the place of a file that this program did not write, or nothing
+        can be written.
     """
-    folder, fresh = _resolve(path), _beside(_resolve(path))
-    written = _read_manifest(folder)
-    if not written:
-        raise FolderError(f"{path} has no {MANIFEST}, by which this program knows its own files; make the report anew.")
-    _refuse_changes(folder, path, written)
-    for name in texts:
-        if name not in written and (folder / name).exists():
-            raise FolderError(f"{path} holds the file {name}, which this program did not write; move it elsewhere.")
-    try:
-        shutil.copytree(folder, fresh, symlinks=True)
-        write_texts(fresh, texts)
-        _write_manifest(fresh, {*written, *texts})
-        _swap(fresh, folder)
-    except OSError as error:
-        raise FolderError(f"{path} cannot be written ({_cause(error)}); copy it to another place first.") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    folder = check_own(path)
+    fresh = _beside(folder)
+    with _in_words(f"{path} cannot be written", "copy it to another place first"):
+        written = _read_manifest(folder)
+        for name in texts:
+            if name not in written and (folder / name).exists():
+                raise FolderError(f"{path} holds the file {name}, which this program did not write; move it elsewhere.")
+        try:
+            shutil.copytree(folder, fresh, symlinks=True)
+            write_texts(fresh, texts)
+            _write_manifest(fresh, {*written, *texts})
+            _swap(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
     return folder
 
 
@@ -153,17 +175,19 @@ def _refuse_foreign(folder: Path, path: str | Path) -> None:
             raise FolderError(
                 f"{path} holds {kind} {entry.name}, which this program did not write; choose another folder."
             )
-    _refuse_changes(folder, path, written)
+    if name := _changed(folder, written):
+        raise FolderError(
+            f"{path} holds {name}, changed since this program wrote it; move it away or choose another folder."
+        )
 
 
-def _refuse_changes(folder: Path, path: str | Path, written: dict[str, str]) -> None:
-    """Refuse files of a manifest that are not as they were written; those that are gone are no loss."""
+def _changed(folder: Path, written: dict[str, str]) -> str | None:
+    """The first file of a manifest that is not as it was written; those that are gone are no loss."""
     for name, checksum in sorted(written.items()):
         file = folder / name
         if file.is_symlink() or (file.exists() and not (file.is_file() and _checksum(file) == checksum)):
-            raise FolderError(
-                f"{path} holds {name}, changed since this program wrote it; move it away or choose another folder."
-            )
+            return name
+    return None
 
 
 def _write_manifest(folder: Path, names: Collection[str] = ()) -> None:
@@ -238,5 +262,11 @@ def _swap(fresh: Path, folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _cause(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+@contextmanager
+def _in_words(what: str, remedy: str) -> Iterator[None]:
+    """Make one sentence of whatever the file system refuses."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # the latter of links that go round, before Python 3.13
+        cause = getattr(error, "strerror", None) or str(error)
+        raise FolderError(f"{what} ({cause}); {remedy}.") from error

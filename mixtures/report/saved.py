@@ -111,7 +111,8 @@ def load(folder: str | Path) -> SavedComparison:
     ValueError
         If the folder holds no report of a known schema.
     """
-    name, value = _read(Path(folder))
+    name = _find(Path(folder))
+    value = _read_json(Path(folder) / name)
     if name != "report.json":
         raise ValueError(
             f"{folder} was written by `mixtures {_KINDS[name]}`, and is no comparison; read its {name} as JSON."
@@ -138,10 +139,12 @@ def redraw(folder: str | Path) -> Path:
         If there is no report of a known schema, this package did not write the folder, or its files were changed since.
     """
     from mixtures.report import drawn
-    from mixtures.report.folder import update_folder
+    from mixtures.report.folder import check_own, update_folder
 
     source = Path(folder)
-    name, value = _read(source)
+    name = _find(source)
+    check_own(source)
+    value = _read_json(source / name)
     if name == "sweep.json":
         texts = drawn.sweep_files(
             value, {row["file"]: _read_json(source / f"{row['file']}.json") for row in value["rows"]}
@@ -156,8 +159,8 @@ def redraw(folder: str | Path) -> Path:
     return update_folder(source, texts)
 
 
-def _read(folder: Path) -> tuple[str, dict]:
-    """The name of the JSON in a report folder, and its content."""
+def _find(folder: Path) -> str:
+    """The name of the JSON in a report folder."""
     from mixtures.report.folder import FolderError
 
     name = next((name for name in _KINDS if (folder / name).is_file()), None)
@@ -166,7 +169,7 @@ def _read(folder: Path) -> tuple[str, dict]:
             raise FolderError(f"{folder} is no folder; name one that `mixtures compare` wrote.")
         *most, last = _KINDS
         raise FolderError(f"{folder} holds no {', '.join(most)} or {last}; name a folder that this program wrote.")
-    return name, _read_json(folder / name)
+    return name
 
 
 def _read_json(path: Path) -> dict:

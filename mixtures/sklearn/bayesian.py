@@ -18,7 +18,7 @@ from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo, fit_vi
 from mixtures.families import GaussianParams
 from mixtures.model import Mixture
-from mixtures.priors import AbstractPrior
+from mixtures.priors import AbstractPrior, Conjugate, Decomposed, Hierarchical
 from mixtures.sklearn.base import MixtureEstimator
 from mixtures.sklearn.covariance_types import covariances_of, family_of
 from mixtures.sklearn.precision import in_double, on_host, seed_of
@@ -32,6 +32,22 @@ _FIELDS = {  # of scikit-learn's names in our priors
     "degrees_of_freedom_prior": "dof",
     "covariance_prior": "scale",
 }
+_NUMBERED = (Conjugate, Decomposed, Hierarchical)  # priors in which such a field is what scikit-learn means by its name
+
+
+def _of_prior(name: str, what: str) -> ReadOnly:
+    """An attribute for one number of the fitted mixture's prior, which is absent where the prior has none."""
+    field = _FIELDS[name]
+
+    def value(estimator: "BayesianGaussianMixture") -> float | Float[np.ndarray, "..."]:
+        prior = estimator.model_.prior
+        if not (isinstance(prior, _NUMBERED) and hasattr(prior, field)):
+            raise AttributeError(f"{name}_ is absent: the prior of this mixture, {type(prior).__name__}, has none.")
+        found = np.array(getattr(prior, field))
+        return found if found.ndim else float(found)
+
+    value.__name__, value.__doc__ = f"{name}_", what
+    return ReadOnly(value)
 
 
 class BayesianGaussianMixture(MixtureEstimator):
@@ -90,6 +106,8 @@ class BayesianGaussianMixture(MixtureEstimator):
         The steps of each start or chain, and the evidence lower bound in nats; NaN by NUTS, which has none.
     label_ambiguity_
         Between 0 (labels are plain) and ½ (arbitrary; estimates by component then mean nothing).
+    weight_concentration_prior_, mean_precision_prior_, mean_prior_, degrees_of_freedom_prior_, covariance_prior_
+        The prior's numbers, given or chosen, in the shapes of the arguments; absent where the prior has no such number.
     posterior_, model_
         What the engine returned, with NumPy arrays, and the mixture with its prior.
     n_features_in_, feature_names_in_
@@ -146,6 +164,14 @@ class BayesianGaussianMixture(MixtureEstimator):
         self.random_state = random_state
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+
+    weight_concentration_prior_ = _of_prior(
+        "weight_concentration_prior", "Dirichlet concentration of the weights of every component."
+    )
+    mean_precision_prior_ = _of_prior("mean_precision_prior", "Prior observations behind `mean_prior_`.")
+    mean_prior_ = _of_prior("mean_prior", "Prior mean of the means, (D,).")
+    degrees_of_freedom_prior_ = _of_prior("degrees_of_freedom_prior", "Degrees of freedom of the prior of covariances.")
+    covariance_prior_ = _of_prior("covariance_prior", "Scale of the prior of covariances.")
 
     @ReadOnly
     def weights_(self) -> Float[np.ndarray, " K"]:

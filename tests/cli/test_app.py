@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import typer
 from rich.console import Console
 
 import mixtures as mx
@@ -84,6 +85,18 @@ def test_a_state_is_never_deleted_unsaid(run, engines):
     engines.outcome = fake.series
     assert run("compare", SERIES, "--resume")[0] == 0
     assert not state.exists()
+
+
+def test_standard_input_is_to_be_piped_in_again(run, engines, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SERIES.read_bytes())))
+    state = Path("out/stdin.unfinished")
+    state.parent.mkdir()
+    state.write_text("hours of work")
+    engines.outcome = KeyboardInterrupt()
+    code, _, errors = run("compare", "-", "-k", "3", "--resume")
+    assert code == 130
+    again = "Pipe the same data in again, to go on with: mixtures compare - -k 3 --resume\n"
+    assert errors.endswith(f"kept in {state}. {again}")
 
 
 def test_nothing_to_resume_is_said(run, engines):
@@ -216,7 +229,18 @@ def test_stages_are_bars_on_a_terminal(monkeypatch):
     assert "━" in shown
 
 
-def test_nothing_heavy_is_imported_with_the_commands():
+@pytest.mark.parametrize("name", sorted(typer.main.get_group(app.app).commands))
+def test_every_command_has_examples_and_the_options_that_the_guide_says(run, name):
+    code, output, _ = run(name, "--help")
+    assert code == 0
+    assert "\n  Examples:\n    mixtures " in output
+    assert "\n  Exit codes:\n" in output
+    assert "--quiet" in output
+    assert ("--json" in output.partition("Examples:")[0]) == (name != "report")
+    assert ("--verbose" in output) == (name in ("compare", "fit", "select", "sweep", "calibrate"))
+
+
+def test_commands_import_nothing_heavy_of_their_own():
     heavy = {"jax", "numpyro", "pandas", "scipy", "arviz", "matplotlib", "equinox"}
     for module in (app, runtime, display):
         imported = {
@@ -226,7 +250,7 @@ def test_nothing_heavy_is_imported_with_the_commands():
             for name in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
         }
         assert not {name.split(".")[0] for name in imported} & heavy, module
-        light = ("mixtures.cli", "mixtures._numbers", "mixtures._choices")  # these ask for nothing heavy either
+        light = ("mixtures.cli", "mixtures._files", "mixtures._numbers", "mixtures._choices")  # nor do these
         assert all(name.startswith(light) for name in imported if name.startswith("mixtures")), module
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mixtures.cli import runtime
+from mixtures.report.folder import replace_folder
 
 
 def everything(folder):
@@ -128,5 +129,12 @@ def test_a_folder_without_a_report_cannot_be_drawn_again(run):
     Path("theirs/report.json").write_text('{"schema": 0}')
     code, _, errors = run("report", "theirs")
     assert code == runtime.BAD_INPUT
-    assert "theirs/report.json has schema 0" in errors
+    assert "theirs has no .mixtures-report" in errors
     assert sorted(p.name for p in Path("theirs").iterdir()) == ["notes.txt", "report.json"]
+
+
+def test_a_report_of_another_schema_cannot_be_drawn_again(run):
+    replace_folder("old", lambda place: (place / "report.json").write_text('{"schema": 0}'))
+    code, output, errors = run("report", "old")
+    assert (code, output) == (runtime.BAD_INPUT, "")
+    assert errors.startswith("Error: old/report.json has schema 0, and this version draws schema ")

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from importlib.metadata import PackageNotFoundError
 
 import jax
 import pytest
@@ -63,6 +64,18 @@ def test_problems_are_sentences_that_say_what_to_do(run, tmp_path, monkeypatch):
     assert "set JAX_COMPILATION_CACHE_DIR" in said
     assert "reaches a log-likelihood of -184.6447, not -100.0" in said
     assert said.count("•") == 3
+
+
+def test_sources_that_are_not_installed_are_a_problem(run, monkeypatch):
+    def requires(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "requires", requires)
+    code, output, _ = run("doctor", "--json", "-q")
+    found = json.loads(output)
+    assert code == 1
+    assert complaints("doctor", found) == []
+    assert [sentence.startswith("mixtures runs from its sources") for sentence in found["problems"]] == [True]
 
 
 def test_without_a_device_nothing_is_fitted(run, monkeypatch):

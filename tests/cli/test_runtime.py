@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -70,6 +71,34 @@ def test_an_interruption_that_python_ignores_comes_again():
         sleep_through_an_interruption()
     assert stopped.value.exit_code == runtime.INTERRUPTED
     assert sys.unraisablehook is hook
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no SIGUSR1")
+def test_an_interruption_on_its_way_when_the_work_ends_comes_to_nothing(monkeypatch):
+    at_work, outside, interrupt = threading.Event(), [], runtime._interrupt_main
+
+    def interrupt_late():
+        at_work.set()
+        time.sleep(0.1)
+        interrupt()
+
+    monkeypatch.setattr(runtime, "_interrupt_main", interrupt_late)
+    before = signal.signal(signal.SIGUSR1, lambda *_: outside.append("a signal that ends the process"))
+    try:
+        with runtime.exit_codes():
+            Interrupting()
+            assert at_work.wait(10)
+        time.sleep(0.2)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert outside == []
+
+
+@pytest.mark.parametrize(("code", "said"), [(128 + signal.SIGTERM, "Stopped;"), (1, "")], ids=["stopped", "unread"])
+def test_only_what_was_stopped_is_said_to_be(capsys, code, said):
+    with pytest.raises(SystemExit), runtime.exit_codes():
+        sys.exit(code)
+    assert capsys.readouterr().err.partition(" ")[0] == said
 
 
 def interrupt_as_a_callback_reports_it():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mixtures.report.folder import MANIFEST, FolderError, check_folder, replace_folder, update_folder
+from mixtures.report.folder import MANIFEST, FolderError, check_folder, check_own, replace_folder, update_folder
 
 
 @pytest.fixture(autouse=True)
@@ -239,16 +239,48 @@ def test_files_written_anew_leave_what_else_is_there(tmp_path):
 @pytest.mark.parametrize(
     ("meddle", "said"),
     [
-        (lambda out: (out / "report.html").write_text("mine"), "report.html, changed since"),
+        (
+            lambda out: (out / "report.html").write_text("mine"),
+            "report.html, changed since this program wrote it; move it elsewhere, and draw the report again.",
+        ),
+        (
+            lambda out: (out / "report.json").write_text("mine"),
+            "report.json, changed since this program wrote it; restore it or fit again.",
+        ),
         (lambda out: (out / "report.md").write_text("mine"), "the file report.md, which this program did not write"),
         (lambda out: (out / MANIFEST).unlink(), f"has no {MANIFEST}"),
     ],
-    ids=["a page changed by hand", "somebody's page", "no manifest"],
+    ids=["a page changed by hand", "numbers changed by hand", "somebody's page", "no manifest"],
 )
 def test_nobody_elses_file_is_written_anew(tmp_path, meddle, said):
-    out = replace_folder("out", writer(report_html="old"))
+    out = replace_folder("out", writer(report_html="old", report_json="numbers"))
     meddle(out)
     before = contents(tmp_path)
     with pytest.raises(FolderError, match=re.escape(said)):
         update_folder("out", {"report.html": "new", "report.md": "new"})
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "refuse", [check_own, lambda path: update_folder(path, {"report.html": "new"})], ids=["checked", "written anew"]
+)
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), RuntimeError("Symlink loop")], ids=repr)
+@pytest.mark.parametrize("what", ["resolve", "read_text", "open"])
+def test_what_the_file_system_refuses_is_one_sentence(monkeypatch, refuse, error, what):
+    """Links that go round, before Python 3.13; a manifest, and a file of it, that cannot be read."""
+    replace_folder("out", writer(report_html="old"))
+
+    def fail(*_, **__):
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, what, fail)
+        with pytest.raises(FolderError, match=r"^out cannot be read \((Permission denied|Symlink loop)\); make its"):
+            refuse("out")
+    assert contents("out").keys() == {MANIFEST, "report.html"}
+
+
+def test_a_link_that_goes_round_is_no_folder_of_ours():
+    Path("loop").symlink_to("loop")
+    with pytest.raises(FolderError, match="loop"):
+        update_folder("loop", {"report.html": "new"})

@@ -1,6 +1,7 @@
 """Folders read back: as values, and drawn again."""
 
 import re
+import shutil
 
 import jax
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import mixtures as mx
 from mixtures.compare.sweep import Case
 from mixtures.datasets import load as dataset
+from mixtures.report import drawn
+from mixtures.report.folder import FolderError
 from mixtures.report.saved import redraw
 from mixtures.report.selection import save_selection
 from mixtures.report.sweep import save_sweep
@@ -87,6 +90,17 @@ def test_a_sweep_is_drawn_again_from_its_cases(tmp_path):
     next(out.glob("01-*.json")).unlink()
     with pytest.raises(ValueError, match="cannot be read as JSON"):
         redraw(out)
+
+
+def test_a_report_changed_by_hand_is_not_drawn(folder, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    shutil.copytree(folder, out)
+    monkeypatch.setattr(drawn, "comparison_files", lambda _: pytest.fail("it was drawn"))
+    (out / "report.json").write_text('{"schema": 0}')
+    before = files(out)
+    with pytest.raises(FolderError, match=re.escape("report.json, changed since this program wrote it; restore it or")):
+        redraw(out)
+    assert files(out) == before
 
 
 def test_what_is_no_report_is_named(tmp_path):

@@ -6,12 +6,16 @@ import sys
 
 import jax
 import numpy as np
+import numpyro.distributions as dist
 import pytest
 from scipy.special import logsumexp, multigammaln
 from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import BayesianGaussianMixture as Theirs
 
+from mixtures.priors import Independent
 from mixtures.sklearn import BayesianGaussianMixture
+from mixtures.sklearn.precision import on_host
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,54 @@ def test_estimates_are_posterior_means(apart, fitted):
     assert fitted.converged_
     assert fitted.label_ambiguity_ < 1e-6
     np.testing.assert_array_equal(fitted.model_.prior.mean, [1.0, 2.0])
+
+
+NUMBERS = (
+    "weight_concentration_prior",
+    "mean_precision_prior",
+    "mean_prior",
+    "degrees_of_freedom_prior",
+    "covariance_prior",
+)
+
+
+def with_prior(estimator, x):
+    """The estimator with its mixture, as after a fit."""
+    with jax.enable_x64(True):
+        estimator.model_ = on_host(estimator._model(x))
+    return estimator
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_numbers_of_the_prior_have_scikit_learns_names_and_shapes(apart, covariance_type):
+    theirs = Theirs(n_components=2, covariance_type=covariance_type, max_iter=1).fit(apart)
+    ours = with_prior(make(covariance_type=covariance_type), apart)
+    found = {name: getattr(ours, f"{name}_") for name in NUMBERS}
+    for name, value in found.items():
+        assert np.shape(value) == np.shape(getattr(theirs, f"{name}_")), name
+    again = with_prior(make(covariance_type=covariance_type, **found), apart)
+    np.testing.assert_equal({name: getattr(again, f"{name}_") for name in NUMBERS}, found)
+
+
+def test_numbers_of_the_prior_are_those_of_the_fit(fitted):
+    assert fitted.mean_prior_.tolist() == [1.0, 2.0]
+    assert fitted.mean_precision_prior_ == 0.01
+    with pytest.raises(AttributeError, match="mean_prior_ cannot be set"):
+        fitted.mean_prior_ = [0.0, 0.0]
+    fitted.mean_prior_[:] = 0
+    assert fitted.mean_prior_.tolist() == [1.0, 2.0]
+
+
+def test_numbers_that_the_prior_lacks_are_absent(apart):
+    shared = with_prior(make(covariance_type="VEV"), apart)
+    assert [hasattr(shared, f"{name}_") for name in NUMBERS] == [True, True, True, False, False]
+    prior = Independent(dist.Dirichlet(np.ones(2)), dist.Normal(0, 10), scale=dist.HalfNormal(5))
+    own = with_prior(make(prior=prior), apart)
+    with pytest.raises(AttributeError, match="covariance_prior_ is absent: the prior of this mixture, Independent"):
+        _ = own.covariance_prior_
+    assert not any(hasattr(own, f"{name}_") for name in NUMBERS)
+    assert not any(hasattr(make(), f"{name}_") for name in NUMBERS)
 
 
 def test_predictions_are_averaged_over_draws(apart, fitted):
