@@ -1,7 +1,9 @@
 """Parameters as people keep them: dictionaries, tuples and objects, of arrays, lists and numbers."""
 
 import copy
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, MutableMapping
+from dataclasses import is_dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -151,30 +153,65 @@ def replaced(params: Any, parts: Parts, values: tuple[np.ndarray, ...]) -> Any:
     """The same container, of the same types and shapes, with other numbers."""
     new = {key: like(get(params, key), value) for key, value in zip(parts.keys, values, strict=True)}
     if isinstance(params, Mapping):
-        found = copy.copy(params)
-        found.update(new)  # type: ignore
-        return found
+        return _mapping(params, new)
     if isinstance(params, list | tuple):
         items = [new.get(i, item) for i, item in enumerate(params)]
         return type(params)(*items) if hasattr(params, "_fields") else type(params)(items)
+    return _object(params, new)
+
+
+def _mapping(params: Mapping[Any, Any], new: dict[Any, Any]) -> Mapping[Any, Any]:
+    """A copy with other entries: of the same type where that can be changed or be made of a dictionary."""
+    if isinstance(params, MutableMapping):
+        found = copy.copy(params)
+        found.update(new)
+        return found
+    entries = {**params, **new}
+    try:
+        return type(params)(entries)  # type: ignore
+    except TypeError:
+        return entries
+
+
+def _object(params: Any, new: dict[str, Any]) -> Any:
+    """A copy with other attributes.
+
+    Raises
+    ------
+    ValueError
+        If it cannot have others.
+    """
     found = copy.copy(params)
-    for key, value in new.items():
-        setattr(found, key, value)
-    return found
+    try:
+        for name, value in new.items():
+            setattr(found, name, value)
+        return found
+    except AttributeError as error:
+        fields = {field.name for field in dataclasses.fields(params) if field.init} if is_dataclass(params) else ()
+        if set(new) <= set(fields):
+            return dataclasses.replace(params, **new)  # type: ignore
+        raise ValueError(
+            f"params must be something in which other numbers can be put, but a {type(params).__name__} has "
+            f"{', '.join(new)} that cannot be set; give a dictionary, or a tuple of weights, means and variances."
+        ) from error
 
 
 def like(template: Any, values: np.ndarray) -> Any:
-    """Numbers in the type, the precision and the shape of a template."""
+    """Numbers in the type, the precision and the shape of a template; an array for types that are not known."""
     values = np.asarray(values).reshape(np.shape(template))
     if isinstance(template, list | tuple):
         return type(template)(like(t, v) for t, v in zip(template, values, strict=True))
-    dtype = getattr(template, "dtype", np.dtype(np.float64))
-    dtype = dtype if np.issubdtype(dtype, np.floating) else np.dtype(np.float64)
+    dtype = getattr(template, "dtype", None)
+    known = isinstance(dtype, np.dtype) and np.issubdtype(dtype, np.floating)
+    dtype = dtype if known else np.dtype(np.float64)
     if isinstance(template, jax.Array):
-        return jnp.asarray(values, dtype if jnp.issubdtype(template.dtype, jnp.floating) else None)
-    if isinstance(template, np.ndarray | np.generic):
-        return values.astype(dtype)
-    return float(values)
+        return jnp.asarray(values, template.dtype if jnp.issubdtype(template.dtype, jnp.floating) else None)
+    if isinstance(template, np.generic):
+        return values.astype(dtype)[()]
+    if hasattr(template, "iloc"):  # of pandas, which need not be installed
+        labels = {name: getattr(template, name) for name in ("index", "columns") if hasattr(template, name)}
+        return type(template)(values.astype(dtype), **labels)
+    return values.astype(dtype) if values.ndim or isinstance(template, np.ndarray) else float(values)
 
 
 def precision(value: Any) -> float:

@@ -16,6 +16,7 @@ CODES = (  # in the order to mend them: causes before what follows from them
     "weights-ignored",
     "variance-scale",
     "underflow",
+    "not-finite",
     "m-step-not-maximiser",
     "weights-not-normalised",
     "identical-components",

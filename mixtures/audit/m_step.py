@@ -8,11 +8,10 @@ import numpy as np
 from mixtures.audit import probes
 from mixtures.audit.layouts import Raw
 from mixtures.audit.program import Program
+from mixtures.audit.readings import CLOSED_FORM, consistent
 from mixtures.audit.reference import Solution, maximiser, pooled, power, scatter
-from mixtures.families.covariances import CONJUGATE_MODELS
 
 Array = np.ndarray
-_MODELS = tuple(model.name for model in CONJUGATE_MODELS)
 RIDGE = 1e-3  # of the data's variance: a ridge below it is a convention
 CENTRE, DIVISOR = "the new means", "n_k"
 
@@ -48,6 +47,14 @@ class MStep(NamedTuple):
     def raw(self) -> Raw:
         """What it made of them."""
         return self.seen[-1][1]
+
+    def with_model(self, exponent: float) -> "MStep":
+        """The same, where nothing reproduces spreads with the model that they are all of, if it has no closed form."""
+        if self.spread is not None or not all(raw.finite for _, raw in self.seen):
+            return self
+        models = [consistent(Solution(raw.weights, raw.means, power(raw.spread, 1 / exponent))) for _, raw in self.seen]
+        common = [name for name in models[0] if all(name in others for others in models)]
+        return self._replace(covariance=common[0]) if common and common[0] not in CLOSED_FORM else self
 
 
 def probe(program: Program, rng: np.random.Generator) -> MStep:
@@ -94,7 +101,7 @@ def _recognise(
     tried = [
         (Spread(exponent, centre, divisor), model, pooled(scatter(rows, weights, centres[centre]), count, model))
         for (divisor, (weights, count)), centre, exponent, model in product(
-            _divisors(resp).items(), centres, (1.0, 0.5, 2.0), _MODELS if rows.shape[1] > 1 else ("full", "tied")
+            _divisors(resp).items(), centres, (1.0, 0.5, 2.0), CLOSED_FORM if rows.shape[1] > 1 else ("full", "tied")
         )
     ]
     sd = rows.std(axis=0)

@@ -9,7 +9,9 @@ from mixtures.audit.findings import Finding
 from mixtures.audit.layouts import Raw
 from mixtures.audit.m_step import CENTRE, DIVISOR, RIDGE, MStep
 from mixtures.audit.program import Program
+from mixtures.audit.readings import CLOSED_FORM
 from mixtures.audit.reference import Solution, expected_log_likelihood, free, gradient, power
+from mixtures.families.covariances import COVARIANCE_MODELS
 
 _CENTRES = {
     "the mean of all rows": "they are taken about the mean of all rows, not about their component's",
@@ -59,7 +61,10 @@ def _spreads(program: Program, step: MStep, expected_exponent: float) -> Iterato
     if spread is None:
         prior = penalties.normal(step.seen, rows, step.tolerance)
         known = penalties.inverse_wishart(step.seen, rows, step.covariance, expected_exponent, prior, step.tolerance)
-        yield from known or _not_maximal(program, step, "variances", "", exponent=expected_exponent)
+        open_ = not_judged(step)
+        yield from known or (
+            [open_] if open_ else _not_maximal(program, step, "variances", "", exponent=expected_exponent)
+        )
         return
     if spread.exponent != expected_exponent:
         less = spread.exponent < expected_exponent
@@ -81,6 +86,23 @@ def _spreads(program: Program, step: MStep, expected_exponent: float) -> Iterato
     if spread.ridge > RIDGE * (rows.std(axis=0).min() if spread.after else rows.var(axis=0).min()):
         as_sd = spread.after and spread.exponent == 0.5
         yield penalties.ridge(spread.ridge, "standard deviation" if as_sd else "variance")
+
+
+def not_judged(step: MStep) -> Finding | None:
+    """What is said of covariances under a model for which no formula is at hand; None where there is one."""
+    if step.covariance in CLOSED_FORM:
+        return None
+    code = COVARIANCE_MODELS[step.covariance].code
+    return Finding(
+        "m-step-not-maximiser",
+        f"The M-step's covariances are those of the model {code}, and could not be judged.",
+        f"At {len(step.seen)} sets of responsibilities of our choice they are of that model, and no formula of the six "
+        "models that have one reproduces them.",
+        f"The maximum under {code} has no closed form here (Celeux and Govaert 1995 iterate to it).",
+        f"Nothing, if {code} is meant: the likelihood on the way and the end are judged by it. If another model is, "
+        "mend the formula of the covariances.",
+        fault=False,
+    )
 
 
 def _not_finite(raw: Raw) -> Finding:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,16 @@ def call(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
         warnings.simplefilter("ignore")
         try:
             with exits_are_failures():
-                return function(*copy.deepcopy(arguments))
+                return function(*map(_copied, arguments))
         except Exception as error:
             raise ValueError(f"{name} failed with {type(error).__name__}: {error}") from error
+
+
+def _copied(argument: Any) -> Any:
+    """A copy to the bottom; a read-only view of a dictionary has none of its own."""
+    if isinstance(argument, MappingProxyType):
+        return MappingProxyType(copy.deepcopy(dict(argument)))
+    return copy.deepcopy(argument)
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def read_solution(params: Any, rows: np.ndarray) -> Reading:
     for exponent, layout in product(scales, layouts):
         raw = layout.read()
         solution = Solution(raw.weights, raw.means, power(raw.spread, exponent))
-        models = (says,) if says else _consistent(solution) or (layout.covariance,)
+        models = (says,) if says else consistent(solution) or (layout.covariance,)
         readings += [Reading(solution, model, exponent) for model in models]
     plain = Reading(readings[0].solution, says or _by_shape(layouts[0], rows.shape[1]), scales[0])
     if not plain.solution.finite:
@@ -71,7 +71,7 @@ def read_solution(params: Any, rows: np.ndarray) -> Reading:
         for reading in readings:
             if reading.exponent == exponent and _settled(rows, reading):
                 return reading
-    constrained = _consistent(plain.solution)
+    constrained = consistent(plain.solution)
     if says is None and constrained and constrained[0] not in CLOSED_FORM:
         return plain._replace(covariance=constrained[0])
     return plain
@@ -95,7 +95,7 @@ def _moves(rows: np.ndarray, reading: Reading) -> bool:
     return _gain(rows, reading) > max(SHORT, FAST * len(rows))
 
 
-def _consistent(solution: Solution) -> tuple[str, ...]:
+def consistent(solution: Solution) -> tuple[str, ...]:
     """Covariance models that hold these covariances, the most constrained first."""
     if not solution.finite:
         return ()

@@ -9,17 +9,19 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from mixtures._checks import check_count, check_key
+from mixtures.audit.breakdown import breaks_down, ends_broken
 from mixtures.audit.e_step import identify
 from mixtures.audit.e_step_findings import e_step_findings
 from mixtures.audit.findings import Audit, Finding, in_order
 from mixtures.audit.layouts import Layout
 from mixtures.audit.m_step import probe
-from mixtures.audit.m_step_findings import m_step_findings
+from mixtures.audit.m_step_findings import m_step_findings, not_judged
 from mixtures.audit.program import Program, call
 from mixtures.audit.readings import read_solution, unwrap
 from mixtures.audit.reference import Solution, power
 from mixtures.audit.solution import solution_findings, wrong_axis
-from mixtures.audit.trajectory import run, trajectory_findings
+from mixtures.audit.trajectory import Visit, run, trajectory_findings
+from mixtures.audit.unbounded import unbounded_under
 from mixtures.data import as_data
 
 
@@ -84,34 +86,45 @@ def audit(
 
 
 def _steps(program: Program, key) -> list[Finding]:
+    raw = program.layout.read()
+    _check(Solution(raw.weights, raw.means, raw.spread))
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
     visits, failure = run(program)
     e, m = identify(program, visits, rng), probe(program, rng)
     scale = program.layout.parts.scale
     powers = {step for step in (e and e.exponent, m.spread and 1 / m.spread.exponent) if step}  # of steps recognised
     variance = 2.0 if scale == "sd" or (scale is None and powers == {2.0}) else 1.0
+    m = m.with_model(1 / variance)
     found = e_step_findings(program, e, visits, variance, rng) + m_step_findings(program, m, 1 / variance)
-    if failure is not None and not found:
+    faulty = any(one.fault for one in found)
+    if failure is not None and not faulty:
         raise failure
-    path = [Solution(raw.weights, raw.means, power(raw.spread, variance)) for raw, _ in visits]
-    if not path[-1].finite:
-        return found
-    after = trajectory_findings(program.rows, path) + solution_findings(program.rows, path[-1], m.covariance, key)
-    after = [replace(one, fault=False) if one.code == "better-mode" else one for one in after]  # the start was given
-    if found and not any(one.fault for one in found):  # they climb a posterior, of which the likelihood says little
+    after = _on_the_way(program.rows, visits, variance, m.covariance, faulty, key)
+    open_model = not_judged(m)
+    if not faulty and any(one != open_model for one in found):  # they climb a posterior, and the likelihood says little
         after = [one for one in after if one.code not in ("likelihood-decreases", "not-stationary")]
     return found + after
+
+
+def _on_the_way(
+    rows: np.ndarray, visits: list[Visit], variance: float, covariance: str, faulty: bool, key
+) -> list[Finding]:
+    """What is said of the iteration and its end; a breakdown is left to the steps' own faults, if they have any."""
+    path = [Solution(raw.weights, raw.means, power(raw.spread, variance)) for raw, _ in visits]
+    broken = [] if faulty else breaks_down(rows, path)
+    finite = [one for one in path if one.finite]
+    found = trajectory_findings(rows, finite)
+    if broken:
+        return found + broken + unbounded_under(rows, covariance, len(finite[0].weights), key)
+    found += solution_findings(rows, finite[-1], covariance, key)
+    return [replace(one, fault=False) if one.code == "better-mode" else one for one in found]  # the start was given
 
 
 def _alone(params: Any, rows: np.ndarray, key, whole: bool) -> list[Finding]:
     reading = read_solution(params, rows)
     solution, scale = reading.solution, Layout.of(params, rows.shape[1]).parts.scale
-    if not whole:
-        _check(solution)
-    if not solution.finite:
-        words = "The fit returns numbers that are not finite."
-        cause = "Densities that underflow to 0 in linear space give 0/0."
-        return [Finding("underflow", words, f"Weights {solution.weights}.", cause, "Work with log-densities.")]
+    if whole and _is_broken(rows, solution):
+        return [ends_broken(solution), *unbounded_under(rows, reading.covariance, len(solution.weights), key)]
     _check(solution)
     found = []
     if scale is not None and reading.exponent != (2.0 if scale == "sd" else 1.0):
@@ -128,6 +141,14 @@ def _alone(params: Any, rows: np.ndarray, key, whole: bool) -> list[Finding]:
         )
     found += wrong_axis(rows, solution.weights)
     return found + solution_findings(rows, solution, reading.covariance, key)
+
+
+def _is_broken(rows: np.ndarray, solution: Solution) -> bool:
+    """Whether numbers are not finite, or a component has no width but for rounding."""
+    if not solution.finite:
+        return True
+    sd = rows.std(axis=0)
+    return bool(np.abs(np.linalg.eigvalsh(solution.covariances / np.outer(sd, sd))).min() < 1e-15)
 
 
 def _check(solution: Solution) -> None:

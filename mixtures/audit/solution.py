@@ -7,22 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixtures._status import Status
 from mixtures.audit.findings import Finding
 from mixtures.audit.identical import are_one
 from mixtures.audit.m_step_findings import say_weights_sum
 from mixtures.audit.readings import CLOSED_FORM, FAST, SHORT, step_gain
 from mixtures.audit.reference import Solution, log_likelihood
-from mixtures.data import as_data
+from mixtures.audit.unbounded import search, unbounded, unbounded_under
 from mixtures.em.fit import fit_em
 from mixtures.em.spurious import spurious
 from mixtures.families import Gaussian
-from mixtures.families.covariances import COVARIANCE_MODELS
 from mixtures.model import Mixture
 
 _BETTER = 1.0  # nats between modes that matter: a likelihood ratio of e
-_TIED = 0.1  # of all rows, or of all starts
-_NUM_STARTS = 32
 
 
 def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key) -> list[Finding]:
@@ -34,13 +30,13 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
     solution = solution.normalised()
     height = log_likelihood(rows, solution)
     if not np.isfinite(height):
-        return found
+        return found + unbounded_under(rows, covariance, len(solution.weights), key)
     model = Mixture(Gaussian(covariance), len(solution.weights))
     weights, means, covariances = map(jnp.asarray, solution)
     start = cast(Gaussian, model.family).start(weights, means, covariances)
     key_climb, key_search = jax.random.split(key)
     climbed = fit_em(model, rows, key=key_climb, objective="ml", start=start)
-    search = fit_em(model, rows, key=key_search, objective="ml", num_starts=_NUM_STARTS)
+    searched = search(rows, model, key_search)
     next_gain = step_gain(rows, solution, covariance) if covariance in CLOSED_FORM else 0.0  # a climb says it all
     top = max(height, height + next_gain, _height(rows, climbed.params) if climbed.status.is_estimate else height)
     gap, half = top - height, model.num_parameters(rows.shape[1]) / 2
@@ -55,7 +51,7 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
                 "Iterate until the log-likelihood no longer rises, after mending whatever else was found.",
             )
         )
-    return found + _better(rows, model, search, top) + _unbounded(rows, model, search, solution)
+    return found + _better(rows, model, searched, top) + unbounded(rows, model, searched)
 
 
 def _height(rows: np.ndarray, params: Any) -> float:
@@ -64,9 +60,9 @@ def _height(rows: np.ndarray, params: Any) -> float:
     return log_likelihood(rows, Solution(*parts).normalised())
 
 
-def _better(rows, model: Mixture, search, height: float) -> list[Finding]:
-    for mode in search.modes:
-        fit = eqx.tree_at(lambda f: f.params, search, mode.params)
+def _better(rows, model: Mixture, searched, height: float) -> list[Finding]:
+    for mode in searched.modes:
+        fit = eqx.tree_at(lambda f: f.params, searched, mode.params)
         reached = _height(rows, mode.params)
         if reached <= height + _BETTER or spurious(model, fit, rows):
             continue
@@ -76,45 +72,12 @@ def _better(rows, model: Mixture, search, height: float) -> list[Finding]:
                 "better-mode",
                 f"A better mode exists, {reached - height:.4g} nats higher.",
                 f"Its log-likelihood is {reached:.4f} with means {means}; the best in reach of this solution "
-                f"is {height:.4f}. {mode.hits} of {search.starts.status.shape[-1]} starts of ours found it.",
+                f"is {height:.4f}. {mode.hits} of {searched.starts.status.shape[-1]} starts of ours found it.",
                 "EM climbs to the nearest local maximum, and one start finds one of several.",
                 "Run from many starts and keep the highest interior maximum.",
             )
         ]
     return []
-
-
-def _unbounded(rows: np.ndarray, model: Mixture, search, solution: Solution) -> list[Finding]:
-    shared = COVARIANCE_MODELS[cast(Gaussian, model.family).covariance].code.startswith("E")  # one volume for all
-    if model.num_components == 1 or shared:
-        return []
-    ties = as_data(rows).ties()
-    if not ties:
-        return []
-    tie = ties[0]
-    starts = search.starts
-    spikes = (np.asarray(starts.status) == Status.COLLAPSED) & (np.asarray(starts.collapse_ties) > 1)
-    share = len(tie.rows) / len(rows)
-    if max(share, spikes.mean()) < _TIED:
-        return []
-    k = int(np.argmin(np.abs(solution.means - tie.value).sum(axis=1)))
-    heights = []
-    for width in (1e-6, 1e-9, 1e-12):
-        means, covariances = solution.means.copy(), solution.covariances.copy()
-        means[k], covariances[k] = tie.value, width * np.diag(rows.var(axis=0))
-        heights.append(log_likelihood(rows, Solution(solution.weights, means, covariances)))
-    return [
-        Finding(
-            "unbounded-likelihood",
-            "The likelihood is unbounded on these data: there is no maximum-likelihood solution.",
-            f"{len(tie.rows)} of {len(rows)} rows are identical ({', '.join(f'{v:.8g}' for v in tie.value)}). With a "
-            f"component on them and a variance of 1e-6, 1e-9 and 1e-12 of the data's the log-likelihood is "
-            f"{', '.join(f'{h:.1f}' for h in heights)}, and so on.",
-            "A fact of the data and the model, not of the program: free variances and tied rows.",
-            "Report the largest interior maximum, or put a prior on the variances (fit_em with objective='map').",
-            fault=False,
-        )
-    ]
 
 
 def wrong_axis(rows: np.ndarray, weights: np.ndarray) -> list[Finding]:

@@ -25,13 +25,13 @@ class Visit(NamedTuple):
 def run(program: Program) -> tuple[list[Visit], ValueError | None]:
     """Iterate both steps from their start, in their own types, until nothing moves or a number is not finite.
 
-    The second value is what a step failed with on the way.
+    Numbers that are not finite come last. The second value is what a step failed with on the way.
     """
     params, sd, path = program.layout.params, program.rows.std(axis=0), []
     for _ in range(_STEPS):
         raw = Layout.of(params, program.rows.shape[1], program.layout.covariance).read()
         if not raw.finite:
-            return path or [Visit(raw, None)], None
+            return [*path, Visit(raw, None)], None
         try:
             answer = call("e_step", program.e_step, program.data, params)
             path.append(Visit(raw, program.responsibilities.read(answer)))

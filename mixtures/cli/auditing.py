@@ -33,7 +33,8 @@ def audit(
         typer.Argument(
             metavar="PROGRAM",
             help="A Python file with functions e_step and m_step and a start, or with a function fit; or a JSON file "
-            "with weights, means and variances or covariances.",
+            "with weights, means and variances or covariances. Functions are handed the data as an array, "
+            "(N,) if one column is used and (N, D) if several are.",
             show_default=False,
         ),
     ],

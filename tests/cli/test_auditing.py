@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mixtures
 from mixtures.cli.runtime import BAD_INPUT, FAILED
 from tests.report.schemas import complaints
 
@@ -54,6 +55,16 @@ def test_a_wrong_program_is_a_failure_and_json_is_alone_on_standard_output(run, 
     assert code == FAILED
     for word in ("responsibilities-wrong-axis", "Evidence:", "Cause:", "Fix:"):
         assert word in output
+
+
+def test_the_program_of_the_guide_is_audited_as_the_guide_says(run, rows):
+    page = (Path(mixtures.__file__).parent / "guide" / "audit.md").read_text()
+    Path("my_em.py").write_text(page.split("```python\n")[1].split("```")[0])
+    (command,) = (line for line in page.splitlines() if line.startswith("mixtures audit"))
+    code, output, _ = run(*command.replace("data.csv", rows).split()[1:])
+    assert code == FAILED
+    assert "m-step-not-maximiser" in output
+    assert "n_k − 1" in output
 
 
 def test_a_solution_from_json(run, rows):
