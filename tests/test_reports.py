@@ -103,4 +103,3 @@ def test_the_audit_page_is_what_the_tool_says_now_and_names_the_six_faults():
     }
     assert all(any(f"`{code}`" in line for line in headings) for code in codes)
     assert "Components 2 and 3 start identical and stay so." in page
-    assert "Components 2 and 3 start identical and stay so." in page
