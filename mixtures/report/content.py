@@ -31,7 +31,7 @@ from mixtures.report.plain import plain
 from mixtures.report.sketches import shortened, sketches
 from mixtures.report.words import parameters, short
 
-SCHEMA = 3
+SCHEMA = 4
 _MOST_TIES = 100
 _MOST_MODES = 100
 _MOST_ROWS = 400  # rows whose responsibilities are written out
