@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -51,10 +50,11 @@ def call(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _copied(argument: Any) -> Any:
-    """A copy to the bottom; a read-only view of a dictionary has none of its own."""
-    if isinstance(argument, MappingProxyType):
-        return MappingProxyType(copy.deepcopy(dict(argument)))
-    return copy.deepcopy(argument)
+    """A copy to the bottom, or the thing itself where it cannot be copied, as a view of a dictionary cannot."""
+    try:
+        return copy.deepcopy(argument)
+    except TypeError:
+        return argument
 
 
 @dataclass(frozen=True)

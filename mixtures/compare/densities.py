@@ -38,6 +38,7 @@ class Density(Shown):
     standard error, of the points where densities are compared and of the draws that a predictive is the mean of, which
     depend on each other. That these are finitely many moves the predictives apart too: it adds about d/2N·ESS to `kl`
     and d/8N·ESS to a squared Hellinger distance, for d parameters, N rows and an effective number ESS of draws.
+    Predictives are means over `num_draws`, and are compared at `num_points` from each density.
     """
 
     hellinger: dict[str, float]
@@ -51,6 +52,8 @@ class Density(Shown):
     vi: Float[np.ndarray, "D G"]
     nuts: Float[np.ndarray, "D G"]
     nuts_band: Float[np.ndarray, "D 2 G"]
+    num_draws: dict[str, int]
+    num_points: int
     caution: str = ""  # where NUTS's draws are not to be used
 
     def card(self) -> Card:
@@ -106,6 +109,8 @@ def density(
         np.asarray(vi_curve),
         np.asarray(nuts_curve),
         np.asarray(band),
+        {name: draws.weights.shape[0] * draws.weights.shape[1] for name, draws in both.items()},
+        _NUM_POINTS,
     )
 
 

@@ -25,13 +25,14 @@ class EMIntervals(Shown):
     """Standard errors and central 89 % intervals of every free parameter, by one kind; NaN, with a reason, if refused.
 
     Intervals of ``"observed"`` and ``"sandwich"`` are symmetric on the log scale (variances), the logit scale (weights)
-    or as they are; those of ``"bootstrap"`` lie between percentiles.
+    or as they are; those of ``"bootstrap"`` lie between percentiles of `num_replicates`, of which the others have none.
     """
 
     kind: str
     errors: Float[np.ndarray, " Q"]
     intervals: tuple[Interval, ...]
     reason: str
+    num_replicates: int = 0
 
     def card(self) -> Card:
         """The standard errors and intervals, or why there are none."""
@@ -77,7 +78,8 @@ def _between_percentiles(model: Mixture, fit: EMFit, x, columns: Sequence[str], 
     repeated = bootstrap(model, fit, x, key=key, num_replicates=_REPLICATES)
     errors = np.array([float(repeated.values[one.key][one.entry]) for one in model.free_estimates(columns)])
     low, high = repeated.interval(lambda p: _free(model, p, columns), BAND[1] - BAND[0])
-    return EMIntervals(KINDS[-1], errors, tuple(zip(low.tolist(), high.tolist(), strict=True)), repeated.reason)
+    intervals = tuple(zip(low.tolist(), high.tolist(), strict=True))
+    return EMIntervals(KINDS[-1], errors, intervals, repeated.reason, _REPLICATES)
 
 
 def _no_bootstrap(model: Mixture, fit: EMFit, observed: StandardErrors, num_rows: int) -> str:

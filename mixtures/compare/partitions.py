@@ -28,7 +28,7 @@ class Clustering(Shown):
     """The MAP fit's partition and responsibilities against each posterior's.
 
     Responsibilities are (N, K) with components in canonical order; a posterior's are means over its draws, `sd` their
-    posterior standard deviation. Dictionaries have the keys ``"vi"`` and ``"nuts"``.
+    posterior standard deviation, over `num_draws` spread evenly. Dictionaries have the keys ``"vi"`` and ``"nuts"``.
     """
 
     map_responsibilities: Float[np.ndarray, "N K"]
@@ -38,6 +38,7 @@ class Clustering(Shown):
     ari: dict[str, float]
     variation_of_information: dict[str, float]  # nats
     total_variation: dict[str, float]  # mean over rows
+    num_draws: int
     caution: str = ""  # where NUTS's draws, or the labels of their components, are not to be used
 
     def card(self) -> Card:
@@ -63,7 +64,7 @@ class Place(Shown):
     `distance` from that one, whose ball of `level` has the given `radius`; `beyond` is the share of the posterior's
     partitions at least as far out.
     `similarity_gap` is the mean difference, over pairs of rows, of being together by its responsibilities and by the
-    posterior. All from `num_rows` rows, which are a random sample where there are more.
+    posterior. All from `num_rows` rows, which are a random sample where there are more, and `num_draws` partitions.
     """
 
     expected_vi: float
@@ -77,6 +78,7 @@ class Place(Shown):
     beyond: float
     similarity_gap: float
     num_rows: int
+    num_draws: int
     caution: str = ""  # where the draws are not to be used
 
     @property
@@ -149,6 +151,7 @@ def place(
         float((far >= distance - 1e-12).mean()),
         float(np.abs((own @ own.T)[pairs] - similar[pairs]).mean()),
         len(chosen),
+        len(drawn),
     )
 
 
@@ -170,6 +173,7 @@ def clustering(
         {name: adjusted_rand_index(partition, r.argmax(axis=1)) for name, r in others.items()},
         {name: float(variation_of_information(partition, r.argmax(axis=1)[None])[0]) for name, r in others.items()},
         {name: total_variation(own, r) for name, r in others.items()},
+        count,
     )
 
 

@@ -31,7 +31,7 @@ from mixtures.report.plain import plain
 from mixtures.report.sketches import shortened, sketches
 from mixtures.report.words import parameters, short
 
-SCHEMA = 4
+SCHEMA = 5
 _MOST_TIES = 100
 _MOST_MODES = 100
 _MOST_ROWS = 400  # rows whose responsibilities are written out
@@ -268,6 +268,7 @@ def _clustering(c: Comparison) -> dict:
         "ari": dict(clustering.ari),
         "variation_of_information": dict(clustering.variation_of_information),
         "total_variation": dict(clustering.total_variation),
+        "num_draws": clustering.num_draws,
         "sizes": np.bincount(
             clustering.map_responsibilities.argmax(axis=1), minlength=clustering.map_responsibilities.shape[1]
         ),
@@ -286,7 +287,8 @@ def _clustering(c: Comparison) -> dict:
 
 def _density(density: Density) -> dict:
     pictures = {name: shortened(getattr(density, name)) for name in ("grid", "map", "vi", "nuts", "nuts_band")}
-    return {name: dict(getattr(density, name)) for name in _DENSITY_DISTANCES} | pictures
+    told = {name: dict(getattr(density, name)) for name in (*_DENSITY_DISTANCES, "num_draws")}
+    return told | {"num_points": density.num_points} | pictures
 
 
 def _withhold(value: dict, engine: str) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mixtures.bayes.predictive import PredictiveCheck
 from mixtures.compare.comparison import Comparison
 from mixtures.compare.intervals import EMIntervals
 from mixtures.compare.location import Location
@@ -26,7 +27,7 @@ def further_content(c: Comparison) -> dict:
         }
         if c.has_labels
         else None,
-        "check": {"reason": c.check.reason, "tails": dict(c.check.tails)} if sampled else None,
+        "check": _check(c.check) if sampled else None,
     }
 
 
@@ -44,7 +45,8 @@ def sentences(c: Comparison) -> list[str]:
 
 
 def _intervals(one: EMIntervals) -> dict:
-    return {"kind": one.kind, "se": one.errors, "intervals": one.intervals, "reason": one.reason}
+    names = ("kind", "intervals", "num_replicates", "reason")
+    return {name: getattr(one, name) for name in names} | {"se": one.errors}
 
 
 def _location(location: Location) -> dict:
@@ -53,7 +55,7 @@ def _location(location: Location) -> dict:
 
 def _place(place: Place) -> dict:
     names = ("expected_vi", "expected_vi_mcse", "expected_binder", "expected_binder_mcse", "least_vi", "distance")
-    names += ("radius", "level", "beyond", "similarity_gap", "num_rows", "inside", "reason")
+    names += ("radius", "level", "beyond", "similarity_gap", "num_rows", "num_draws", "inside", "reason")
     return {name: getattr(place, name) for name in names}
 
 
@@ -67,4 +69,13 @@ def _prediction(prediction: Prediction) -> dict:
         "khat_max": float(prediction.posterior.khat.max()),
         "num_used": len(prediction.posterior.rows),
         "reason": prediction.reason,
+    }
+
+
+def _check(check: PredictiveCheck) -> dict:
+    return {
+        "num_simulations": len(next(iter(check.simulated.values()))),
+        "num_used": check.num_used,
+        "tails": dict(check.tails),
+        "reason": check.reason,
     }

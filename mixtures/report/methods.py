@@ -17,7 +17,7 @@ _GUIDES = {
 _KINDS = {
     "observed": "the observed information",
     "sandwich": "the sandwich (White 1982)",
-    "bootstrap": "the nonparametric bootstrap (Efron 1979)",
+    "bootstrap": "the nonparametric bootstrap (Efron 1979), {num_replicates} replicates",
 }
 
 
@@ -42,7 +42,7 @@ def methods(value: dict) -> Methods:
         _densities(value["density"]),
         _place(further["place"]),
         _location(further["location"]),
-        _agreement(further["place"]),
+        _agreement(value["clustering"]) if further["place"] is not None else "",
         _prediction(further["prediction"], value["data"]["rows"]),
         _sensitivity(further["sensitivity"]),
         _check(further["check"]),
@@ -134,7 +134,7 @@ def _nuts(nuts: dict, settings: dict) -> str:
 
 
 def _intervals(kinds: list[dict]) -> str:
-    found = [_KINDS[kind["kind"]] for kind in kinds if not kind["reason"]]
+    found = [_KINDS[kind["kind"]].format(**kind) for kind in kinds if not kind["reason"]]
     return f"Intervals of the MAP are by {listed(found)}." if found else ""
 
 
@@ -146,13 +146,15 @@ def _floors(profile: dict | None) -> str:
 
 
 def _densities(density: dict) -> str:
-    names = {"nuts": "NUTS’s", "vi": "VI’s"}
-    found = [words for engine, words in names.items() if density["hellinger"][engine] is not None]
-    if not found:
+    names = {"nuts": "NUTS", "vi": "VI"}
+    shown = [engine for engine in names if density["hellinger"][engine] is not None]
+    if not shown:
         return ""
+    means = " and ".join(f"{density['num_draws'][engine]} draws by {names[engine]}" for engine in shown)
     return (
-        f"The MAP density was compared with {listed(found)} posterior predictive by Hellinger distance, "
-        "Kullback–Leibler divergence (Kullback and Leibler 1951) and the Wasserstein distances of marginals."
+        f"The MAP density was compared with posterior predictive densities, means over {means}, by Hellinger distance "
+        f"and Kullback–Leibler divergence (Kullback and Leibler 1951), at {density['num_points']} points from each "
+        "density, and by the Wasserstein distances of marginals."
     )
 
 
@@ -160,8 +162,8 @@ def _place(place: dict | None) -> str:
     if place is None:
         return ""
     return (
-        f"EM’s partition of {place['num_rows']} rows was compared with those drawn from the posterior by expected "
-        "variation of information (Meilă 2007) and Binder loss (Binder 1978), and by the "
+        f"EM’s partition of {place['num_rows']} rows was compared with {place['num_draws']} drawn from the posterior "
+        "by expected variation of information (Meilă 2007) and Binder loss (Binder 1978), and by the "
         f"{nominal(place['level'])} credible ball around the best partition (Wade and Ghahramani 2018)."
     )
 
@@ -172,15 +174,13 @@ def _location(location: dict | None) -> str:
     return "All parameters at once were compared by Mahalanobis distance in unconstrained coordinates."
 
 
-def _agreement(place: dict | None) -> str:
-    if place is None:
-        return ""
+def _agreement(clustering: dict) -> str:
     low, high = verdict.WIDTH_RATIOS
     return (
         f"Fits were said to agree if the Hellinger distance of the MAP density from the posterior predictive was at "
-        f"most {verdict.MAX_HELLINGER}, the adjusted Rand index (Hubert and Arabie 1985) of the partitions at least "
-        f"{verdict.MIN_ARI}, every MAP within {number(verdict.MAX_Z)} posterior standard deviation of the posterior "
-        f"mean, and every standard error between {fixed(low, 2)} and {fixed(high, 2)} of the posterior standard "
+        f"most {verdict.MAX_HELLINGER}, the adjusted Rand index (Hubert and Arabie 1985) of partitions by "
+        f"responsibilities, means over {clustering['num_draws']} draws, at least {verdict.MIN_ARI}, "
+        f"every MAP within {number(verdict.MAX_Z)} posterior standard deviation of the posterior mean, and every standard error between {fixed(low, 2)} and {fixed(high, 2)} of the posterior standard "
         f"deviation; components were compared only where labels were ambiguous by at most "
         f"{percent(verdict.MAX_AMBIGUITY)}."
     )
@@ -208,8 +208,8 @@ def _check(check: dict | None) -> str:
     if check is None:
         return ""
     return (
-        "The model was checked by posterior predictive simulation of each feature’s "
-        f"{listed(list(check['tails']), most=20)} (Gelman et al. 1996)."
+        f"The model was checked by {check['num_simulations']} data sets of {check['num_used']} rows, simulated from "
+        f"the posterior, on each feature’s {listed(list(check['tails']), most=20)} (Gelman et al. 1996)."
     )
 
 

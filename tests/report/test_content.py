@@ -83,7 +83,7 @@ def test_estimates_have_the_shapes_of_the_model():
 def test_numbers_are_those_of_the_fits():
     result = fake.series()
     value = content(result)
-    assert value["schema"] == 4
+    assert value["schema"] == 5
     assert value["fits"]["map"]["log_joint"] == float(result.map.log_joint)
     assert value["fits"]["map"]["standard_errors"]["means"] == result.standard_errors.values["means"].tolist()
     assert value["fits"]["nuts"]["invariants"]["log_joint"]["mean"] == pytest.approx(

@@ -222,7 +222,7 @@ def test_save_writes_every_file_and_a_report_is_drawn_again_from_them(tmp_path):
         (None, "holds no report.json, sweep.json"),
         ("{", "cannot be read as JSON"),
         ("[]", "has schema None"),
-        ('{"schema": 1}', "has schema 1, and this version draws schema 4"),
+        ('{"schema": 1}', "has schema 1, and this version draws schema 5"),
     ],
 )
 def test_what_is_no_report_is_not_drawn(tmp_path, text, words):
