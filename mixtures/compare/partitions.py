@@ -160,7 +160,8 @@ def clustering(
 ) -> Clustering:
     """Compare the clustering of `plug_in` parameters with those of two posteriors' draws, with (chain, draw) axes."""
     own = np.asarray(_responsibilities(model, rows, plug_in))
-    count = min(max(_MOST_SHARES // rows.num_rows, _FEWEST_DRAWS), _MOST_DRAWS)
+    fewest = min(draws.weights.shape[0] * draws.weights.shape[1] for draws in (vi, nuts))
+    count = min(max(_MOST_SHARES // rows.num_rows, _FEWEST_DRAWS), _MOST_DRAWS, fewest)
     both = jax.tree.map(lambda *leaves: jnp.stack(leaves), evenly(vi, count), evenly(nuts, count))
     (from_vi, from_nuts), (_, nuts_sd) = jax.tree.map(np.asarray, _mean_and_sd(model, rows, both))
     others = {"vi": from_vi, "nuts": from_nuts}

@@ -17,7 +17,7 @@ _GUIDES = {
 _KINDS = {
     "observed": "the observed information",
     "sandwich": "the sandwich (White 1982)",
-    "bootstrap": "the nonparametric bootstrap (Efron 1979), {num_replicates} replicates",
+    "bootstrap": "the nonparametric bootstrap of {num_replicates} replicates (Efron 1979)",
 }
 
 
@@ -180,7 +180,8 @@ def _agreement(clustering: dict) -> str:
         f"Fits were said to agree if the Hellinger distance of the MAP density from the posterior predictive was at "
         f"most {verdict.MAX_HELLINGER}, the adjusted Rand index (Hubert and Arabie 1985) of partitions by "
         f"responsibilities, means over {clustering['num_draws']} draws, at least {verdict.MIN_ARI}, "
-        f"every MAP within {number(verdict.MAX_Z)} posterior standard deviation of the posterior mean, and every standard error between {fixed(low, 2)} and {fixed(high, 2)} of the posterior standard "
+        f"every MAP within {number(verdict.MAX_Z)} posterior standard deviation of the posterior mean, "
+        f"and every standard error between {fixed(low, 2)} and {fixed(high, 2)} of the posterior standard "
         f"deviation; components were compared only where labels were ambiguous by at most "
         f"{percent(verdict.MAX_AMBIGUITY)}."
     )

@@ -125,7 +125,7 @@ def _predicted(value):
     ("words", "present"),
     [
         ("the sandwich (White 1982)", _has_kind("sandwich")),
-        ("the nonparametric bootstrap (Efron 1979)", _has_kind("bootstrap")),
+        ("the nonparametric bootstrap of 25 replicates (Efron 1979)", _has_kind("bootstrap")),
         ("profiled under floors", lambda value: value["fits"]["ml"]["floor_profile"] is not None),
         ("Kullback and Leibler 1951", lambda value: _from_map(value) != [None, None]),
         ("draws by NUTS", lambda value: value["density"]["hellinger"]["nuts"] is not None),
@@ -151,7 +151,7 @@ def test_a_method_is_described_where_it_was_run_and_only_there(value, words, pre
     [
         ("series", ["50 rows of y", "so starts that collapsed (17) were set aside", "4 chains", "400 draws each"]),
         ("series", ["means over 500 draws by NUTS and 400 draws by VI", "50 rows was compared with 500 drawn"]),
-        ("series", ["bootstrap (Efron 1979), 25 replicates", "checked by 1000 data sets of 50 rows"]),
+        ("series", ["responsibilities, means over 400 draws", "checked by 1000 data sets of 50 rows"]),
         ("plane", ["No standard errors are given for the MAP", "95 rows of length, width"]),
         ("unconverged", ["the chains did not converge, and nothing is concluded from them"]),
     ],
