@@ -27,6 +27,11 @@ def fixed(value: float | None, decimals: int) -> str:
     return text.replace("-", "−") if float(text) else text.removeprefix("-")
 
 
+def signed(value: float, decimals: int) -> str:
+    """A difference with a fixed number of decimals, and its sign whichever it is."""
+    return f"{'+' if value >= 0 else ''}{fixed(value, decimals)}"
+
+
 def plus_minus(value: float | None, error: float | None) -> str:
     """``value ± error``, both to two significant digits of the error."""
     if value is None or not math.isfinite(value) or not error or not math.isfinite(error):

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key, Real
 
 from mixtures._cards import Card, Shown, by_entry
 from mixtures._checks import as_rows, check_count, check_data, check_key, check_type
-from mixtures._numbers import percent
+from mixtures._numbers import number, percent
 from mixtures._trees import evenly, map_draws
 from mixtures.bayes.boundary import admit_draws, admit_model, check_draws
 from mixtures.bayes.posterior import Posterior
@@ -90,9 +90,8 @@ class PredictiveCheck(Shown):
         if self.caution:
             return self.caution
         told = [
-            f"{self._called(name, place)} {self.observed[name][place]:.4g}, simulated "
-            f"{np.quantile(self.simulated[name][(slice(None), *place)], _UNUSUAL / 2):.4g} to "
-            f"{np.quantile(self.simulated[name][(slice(None), *place)], 1 - _UNUSUAL / 2):.4g}"
+            f"{self._called(name, place)} {number(float(self.observed[name][place]))}, simulated "
+            f"{self._range(name, place)}"
             for name, tail in self.tails.items()
             for place in np.ndindex(tail.shape)
             if tail[place] < _UNUSUAL
@@ -107,6 +106,12 @@ class PredictiveCheck(Shown):
         outside = f"statistics lie outside the central {percent(1 - _UNUSUAL)}"
         chance = f", where chance alone would put {total * _UNUSUAL:.2g}"
         return f"{len(told)} of {total} {outside}{chance}: {'; '.join(told)}.{sample}"
+
+    def _range(self, name: str, place: tuple[int, ...]) -> str:
+        """Where all but the most unusual simulations put a statistic."""
+        simulated = self.simulated[name][(slice(None), *place)]
+        low, high = (number(float(np.quantile(simulated, share))) for share in (_UNUSUAL / 2, 1 - _UNUSUAL / 2))
+        return f"{low} to {high}"
 
     def _called(self, name: str, place: tuple[int, ...]) -> str:
         """A statistic by name, with the features that one of ours is of."""

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key, Real
 from mixtures._checks import check_choice, check_count, is_traced
 from mixtures._choices import GUIDES
 from mixtures._drivers import OnProgress
+from mixtures._numbers import fixed, number
 from mixtures._status import Status
 from mixtures.bayes.boundary import admit
 from mixtures.bayes.diagnostics import MAX_KHAT, Diagnostics
@@ -92,11 +93,12 @@ class VIInfo(AbstractInfo):
         if not abs(self.drift) < min(_MAX_DRIFT + 3 * self.drift_mcse, _MOST_DRIFT):
             return (
                 Status.NOT_CONVERGED,
-                f"The ELBO still moved by {self.drift:.2g} nats in the last tenth; raise num_steps.",
+                f"The ELBO still moved by {number(float(self.drift), 2)} nats in the last tenth; raise num_steps.",
             )
         quality = "usable" if self.khat <= MAX_KHAT else "a poor approximation: do not trust its widths"
-        words = [f"ELBO {self.elbo:.2f} ± {self.elbo_mcse:.2f}; Pareto k-hat {self.khat:.2f} ({quality})."]
-        return Status.CONVERGED, " ".join([*words, *self._other_modes()])
+        elbo = f"ELBO {fixed(float(self.elbo), 2)} ± {fixed(float(self.elbo_mcse), 2)}"
+        words = f"{elbo}; Pareto k-hat {self.khat:.2f} ({quality})."
+        return Status.CONVERGED, " ".join([words, *self._other_modes()])
 
     def _other_modes(self) -> list[str]:
         """Whether other starts ended in approximations of another mode that is not negligible."""

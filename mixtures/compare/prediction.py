@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Key, Real
 
 from mixtures._cards import Card, Shown
 from mixtures._checks import as_rows
-from mixtures._numbers import plus_minus
+from mixtures._numbers import fixed, plus_minus, signed
 from mixtures.bayes.loo import Loo, loo
 from mixtures.bayes.posterior import Posterior
 from mixtures.em.cross_validation import CrossValidation, cross_validate
@@ -63,7 +63,7 @@ class Prediction(Shown):
         better = "EM" if gap > 0 else "the posterior"
         clear = abs(gap) > MIN_ERRORS * error
         verdict = f"{better} predicts new rows better" if clear else "neither predicts new rows clearly better"
-        told = f"On rows left out {verdict}: EM minus posterior {gap:+.2f} ± {error:.2f} nats."
+        told = f"On rows left out {verdict}: EM minus posterior {signed(gap, 2)} ± {fixed(error, 2)} nats."
         used = len(self.posterior.rows)
         sample = f"Estimated from {used} of {self.posterior.num_rows} rows." if used < self.posterior.num_rows else ""
         doubts = [words for words in (sample, self.em.reason, self.posterior.doubt) if words]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mixtures._cards import Card, Shown
-from mixtures._numbers import percent
+from mixtures._numbers import fixed, percent, signed
 from mixtures.bayes.diagnostics import MAX_KHAT
 from mixtures.bayes.nuts import NUTSInfo
 from mixtures.bayes.posterior import Posterior
@@ -215,7 +215,7 @@ def _partitions(clustering: Clustering) -> list[Finding]:
 def _locations(rows: tuple[AgreementRow, ...]) -> list[Finding]:
     far = sorted((row for row in rows if not abs(row.z) <= MAX_Z), key=lambda row: -abs(row.z))
     first, others = far[:_MOST_FAR], [row.spoken for row in far[_MOST_FAR:]]
-    told = [f"The MAP of {row.spoken} is {row.z:+.2f} posterior sds from the posterior mean." for row in first]
+    told = [f"The MAP of {row.spoken} is {signed(row.z, 2)} posterior sds from the posterior mean." for row in first]
     if others:
         told.append(f"More than {MAX_Z:g} posterior sd away are also those of {_listed(others)}.")
     return [Finding(LOCATIONS, words) for words in told]
@@ -273,8 +273,8 @@ def _prediction(prediction: Prediction) -> list[Finding]:
     if prediction.posterior.doubt or not abs(gap) > MIN_ERRORS * error:
         return []
     words = (
-        f"{'EM' if gap > 0 else 'The posterior'} predicts rows left out better: EM minus posterior {gap:+.2f} ± "
-        f"{error:.2f} nats."
+        f"{'EM' if gap > 0 else 'The posterior'} predicts rows left out better: EM minus posterior {signed(gap, 2)} ± "
+        f"{fixed(error, 2)} nats."
     )
     return [Finding(PREDICTION, words)]
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Integer, Key, Real
 
 from mixtures._cards import Card, Shown
 from mixtures._checks import as_float, as_rows, as_weights, check_count, check_data, check_key, is_traced, shown
+from mixtures._numbers import fixed, number
 from mixtures.em import race
 from mixtures.em.descent import descend, effort_for, num_places
 from mixtures.em.fit import EMFit, check_fit, fit_em
@@ -98,8 +99,8 @@ class FloorProfile(eqx.Module, Shown):
     def sentences(self) -> tuple[str, ...]:
         """What a person should conclude."""
         others = [
-            f"With a floor from {_digits(p.low)} to {_digits(p.high)} it is another interior maximum, "
-            f"{p.log_likelihood:.3f}."
+            f"With a floor from {number(p.low, 2)} to {number(p.high, 2)} it is another interior maximum, "
+            f"{fixed(p.log_likelihood, 3)}."
             for p in self.other_plateaus[:2]
         ]
         cut_short = int(np.sum(~np.asarray(self.converged)))
@@ -113,7 +114,7 @@ class FloorProfile(eqx.Module, Shown):
     def card(self) -> Card:
         """Under which floors the answer does not depend on the floor, and what happens under others."""
         found = self.plateau
-        where = f"from {_digits(found.low)} to {_digits(found.high)}" if found else "under none"
+        where = f"from {number(found.low, 2)} to {number(found.high, 2)}" if found else "under none"
         return Card(f"Likelihood under variance floors: the interior maximum is the largest {where}", self.sentences)
 
     def _batch_shape(self) -> tuple[int, ...]:
@@ -122,31 +123,28 @@ class FloorProfile(eqx.Module, Shown):
     def _say_interior(self) -> str:
         if not np.isfinite(self.interior):
             return "No interior maximum was reached, so there is no floor that the answer does not depend on."
+        height = fixed(float(self.interior), 3)
         if self.plateau is None:
             return (
-                f"The interior maximum, {float(self.interior):.3f}, is the largest log-likelihood under no floor: one "
-                f"that allows its narrowest component ({_digits(float(self.interior_variance))} of the data's "
-                "variance) allows a narrower one that does better."
+                f"The interior maximum, {height}, is the largest log-likelihood under no floor: one that allows its "
+                f"narrowest component ({number(float(self.interior_variance), 2)} of the data's variance) allows a "
+                "narrower one that does better."
             )
         return (
-            f"With a floor anywhere from {_digits(self.plateau.low)} to {_digits(self.plateau.high)} of the data's "
-            f"variance the largest log-likelihood is that of the interior maximum, {float(self.interior):.3f}: over "
-            "this range the answer does not depend on the floor."
+            f"With a floor anywhere from {number(self.plateau.low, 2)} to {number(self.plateau.high, 2)} of the data's "
+            f"variance the largest log-likelihood is that of the interior maximum, {height}: over this range the "
+            "answer does not depend on the floor."
         )
 
     def _say_spikes(self) -> str:
         if np.isfinite(self.interior) and self.crossing is None:
-            return f"Down to the smallest floor tried, {_digits(float(self.floors[0]))}, nothing exceeds it."
-        where = "A" if self.crossing is None else f"Below {_digits(self.crossing)} a"
+            return f"Down to the smallest floor tried, {number(float(self.floors[0]), 2)}, nothing exceeds it."
+        where = "A" if self.crossing is None else f"Below {number(self.crossing, 2)} a"
         return (
             f"{where} narrower component does better, and better still the smaller the floor: by "
             f"{self.per_decade:.1f} nats for each factor of ten at the smallest ones tried. To choose a floor there, "
             "or a ridge such as reg_covar, is to choose the answer."
         )
-
-
-def _digits(value: float) -> str:
-    return f"{value:.2g}".replace("e-0", "e-")
 
 
 def refusal(model: Mixture, num_features: int) -> str:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from mixtures._numbers import fixed, number, percent, plus_minus
+from mixtures._numbers import fixed, number, percent, plus_minus, signed
 from mixtures.bayes.diagnostics import MAX_KHAT, MAX_RHAT, MIN_ESS_PER_CHAIN
 from mixtures.compare import verdict
 from mixtures.compare.prediction import MIN_ERRORS
@@ -140,7 +140,7 @@ def _prediction(value: dict) -> Figure:
         return Figure("fair", "–", "prediction of rows left out: scores of the posterior cannot be relied on")
     tone = "good" if abs(gap) <= MIN_ERRORS * error else "fair"
     words = f"± {number(error, 2)} nats: how much better EM predicts rows left out than the posterior"
-    return Figure(tone, f"{gap:+.2f}".replace("-", "−"), words)
+    return Figure(tone, signed(gap, 2), words)
 
 
 def _location(value: dict) -> Figure:

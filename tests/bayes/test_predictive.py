@@ -58,7 +58,7 @@ def test_a_statistic_is_named_by_its_features():
     observed = {"maximum": np.array([0.0, 9.0, 0.0]), "correlation": np.array([0.0, 0.0, -8.0])}
     check = PredictiveCheck(observed, dict.fromkeys(observed, spread), 50, 50, ("length", "width", "weight"))
     assert "maximum of width 9, simulated −2" in check.reason.replace("-", "−")
-    assert "correlation of width and weight -8" in check.reason
+    assert "correlation of width and weight −8" in check.reason
     assert "maximum[2] 9" in replace(check, columns=()).reason
 
 

@@ -80,7 +80,7 @@ RULES = {
     "EM on a slope": (refused(Refusal.NOT_STATIONARY), NOT_COMPARABLE, "so it gave no MAP estimate: of some kind"),
     "densities differ": ({"density__hellinger__nuts": 0.3}, DISAGREE, "Hellinger distance of 0.30"),
     "partitions differ": ({"clustering__ari__nuts": 0.5}, DISAGREE, "adjusted Rand index 0.50"),
-    "locations differ": ({"agreement": (row(z=-1.4),)}, DISAGREE, "The MAP of the mean of x in component 1 is -1.40 posterior sds"),
+    "locations differ": ({"agreement": (row(z=-1.4),)}, DISAGREE, "The MAP of the mean of x in component 1 is −1.40 posterior sds"),
     "widths differ": ({"agreement": (row(width_ratio=0.4),)}, LOCATION_ONLY, "0.40 of its posterior sd"),
     "too wide": ({"agreement": (row(width_ratio=2.0),)}, LOCATION_ONLY, "2.00 of its posterior sd"),
     "no standard errors": (refused(Refusal.BOUNDARY), WIDTHS_OPEN, "Widths could not be compared, which does not say that they differ: of some kind"),
@@ -116,7 +116,7 @@ NOTES = {
     "one chain astray": ({"agreement": (row(), row(parameter="weights[2]", rhat=1.2, z=9.0))}, "Chains disagree about the weights[2], not compared."),
     "data lack a likeness": ({"check__passed": False, "check__reason": "skewness 3"}, "Statistics of the data are unlike those of data simulated from the model: skewness 3"),
     "EM predicts better": ({"prediction__difference": 3.0}, "EM predicts rows left out better: EM minus posterior +3.00 ± 1.00 nats."),
-    "NUTS predicts better": ({"prediction__difference": -3.0}, "The posterior predicts rows left out better: EM minus posterior -3.00 ± 1.00 nats."),
+    "NUTS predicts better": ({"prediction__difference": -3.0}, "The posterior predicts rows left out better: EM minus posterior −3.00 ± 1.00 nats."),
     "rows unclear": ({"clustering__nuts_responsibilities": rows(975)}, "Groups of rows are not clear: 975 of 2000 rows have no component with a posterior probability of 80 %"),
 }  # fmt: skip
 
