@@ -87,16 +87,13 @@ class Calibration(Shown):
                 continue
             worst = min(rows, key=lambda row: row.coverage)
             off = [row for row in rows if self._is_off(row)]
-            verdict = (
-                f"{len(off)} of {len(rows)} quantities are clearly off nominal"
-                if off
-                else "none is clearly off nominal"
-            )
+            which = f"{len(off)} of {len(rows)} quantities {'is' if len(off) == 1 else 'are'}" if off else "none is"
             mean = float(np.mean([row.coverage for row in rows]))
             told.append(
                 f"{method}: intervals called {nominal(self.level)} cover {percent(mean, 1)} on average, at worst "
                 f"{percent(worst.coverage, 1)} ({worst.quantity}; 95 % interval {percent(worst.low, 1)} to "
-                f"{percent(worst.high, 1)}); {verdict}{self._doubts(method, rows)}."
+                f"{percent(worst.high, 1)}); {which} clearly off nominal "
+                f"(p < {_SURPRISING:g}){self._doubts(method, rows)}."
             )
         return [*told, self.effort] if self.effort else told
 

@@ -136,8 +136,8 @@ def test_counts_by_hand():
     assert found.failed("m") == 0.25
     assert found.sentences == [
         "m: intervals called 90 % cover 66.7 % on average, at worst 66.7 % (a; 95 % interval 20.8 % to 93.9 %); "
-        "none is clearly off nominal; it doubts itself for 50 % of data sets, and covers 50.0 % at worst (a) "
-        "of the other 2."
+        "none is clearly off nominal (p < 0.001); it doubts itself for 50 % of data sets, and covers 50.0 % at "
+        "worst (a) of the other 2."
     ]
 
 
