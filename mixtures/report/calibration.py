@@ -10,7 +10,7 @@ from mixtures.model import Mixture
 from mixtures.report.content import SCHEMA, data_content, model_content, run_content
 from mixtures.report.coverage import coverage_content, coverage_rows
 from mixtures.report.folder import replace_folder, write_texts
-from mixtures.report.html import environment, stylesheet
+from mixtures.report.html import render
 from mixtures.report.plain import plain
 from mixtures.report.plots import picture
 from mixtures.report.plots_calibration import coverages
@@ -57,9 +57,6 @@ def save_calibration(folder: str | Path, run: CalibrationRun) -> Path:
 
 def calibration_page(value: dict) -> str:
     """Render the page from the content of a calibration."""
-    pages = environment()
     with drawing_style():
         pictures = {"coverage": picture(coverages(value))}
-    return pages.get_template("calibration.html.j2").render(
-        **value, found=value, coverage_rows=coverage_rows(value), pictures=pictures, style=stylesheet(pages)
-    )
+    return render("calibration.html.j2", **value, found=value, coverage_rows=coverage_rows(value), pictures=pictures)

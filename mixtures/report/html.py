@@ -1,5 +1,8 @@
 """The report as one self-contained page."""
 
+import re
+from typing import Any
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -37,25 +40,18 @@ _GUIDES = {
 
 def page(value: dict) -> str:
     """Render the page from the content of a comparison."""
-    pages = environment()
-    template = pages.get_template("template.html.j2")
-    return template.render(**value, **_view(value), pictures=pictures(value), style=stylesheet(pages))
+    return render("template.html.j2", **value, **_view(value), pictures=pictures(value))
 
 
-def environment() -> Environment:
-    """Where pages are made: templates, escaping, and numbers as a person reads them."""
-    pages = Environment(
-        loader=PackageLoader("mixtures", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+def render(template: str, **view: Any) -> str:
+    """A page from its template, with the one stylesheet, and numbers as a person reads them."""
+    loader = PackageLoader("mixtures", "report")
+    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     filters = (number, numbers, fixed, plus_minus, percent, nominal)
     pages.filters.update({function.__name__: function for function in filters})
-    return pages
-
-
-def stylesheet(pages: Environment) -> Markup:
-    """The one stylesheet, to be put into each page."""
-    source, _, _ = PackageLoader("mixtures", "report").get_source(pages, "style.css")
-    return Markup(source)
+    style, _, _ = loader.get_source(pages, "style.css")
+    text = pages.get_template(template).render(**view, style=Markup(style))
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
 def _view(value: dict) -> dict:

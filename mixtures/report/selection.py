@@ -7,7 +7,7 @@ from mixtures.data import Data
 from mixtures.em.select import CRITERIA, INFORMATION_CRITERIA, Candidate, Selection
 from mixtures.report.content import SCHEMA, data_content, em_content, run_content
 from mixtures.report.folder import replace_folder, write_texts
-from mixtures.report.html import environment, stylesheet
+from mixtures.report.html import render
 from mixtures.report.plain import plain
 from mixtures.report.plots import picture
 from mixtures.report.plots_selection import criterion_curves
@@ -45,15 +45,14 @@ def save_selection(folder: str | Path, data: Data, selection: Selection, setting
 def selection_page(value: dict) -> str:
     """Render the page from the content of a selection."""
     has_cv = any(c["cv"] is not None for c in value["candidates"])
-    pages = environment()
     with drawing_style():
         pictures = {"selection": picture(criterion_curves(value))} if value["best"] else {}
-    return pages.get_template("selection.html.j2").render(
+    return render(
+        "selection.html.j2",
         **value,
         columns={name: NAMES[name] for name in (CRITERIA if has_cv else INFORMATION_CRITERIA)},
         tone=_tone(value["best"]),
         pictures=pictures,
-        style=stylesheet(pages),
     )
 
 

@@ -13,7 +13,7 @@ from mixtures.compare.sweep import Case, Sweep
 from mixtures.report.content import SCHEMA, content
 from mixtures.report.folder import replace_folder, write_texts
 from mixtures.report.headline import headline
-from mixtures.report.html import environment, stylesheet
+from mixtures.report.html import render
 from mixtures.report.pasting import Paste, csv_text, latex_text
 from mixtures.report.plain import plain
 from mixtures.report.plots_data import small_multiple
@@ -62,8 +62,9 @@ def sweep_page(value: dict, cases: dict[str, dict]) -> str:
     """Render the page from the content of a sweep and of its cases, by file name."""
     with drawing_style():
         multiples = {name: _multiple(name, own) for name, own in cases.items()}
-    pages, table = environment(), sweep_table(value)
-    return pages.get_template("sweep.html.j2").render(
+    table = sweep_table(value)
+    return render(
+        "sweep.html.j2",
         **value,
         multiples=multiples,
         tones={name: headline(own).tone for name, own in cases.items()},
@@ -73,7 +74,6 @@ def sweep_page(value: dict, cases: dict[str, dict]) -> str:
         pastes={"sweep": _paste(value, table)},
         scripts=[script("copy.js")],
         max_khat=MAX_KHAT,
-        style=stylesheet(pages),
     )
 
 
