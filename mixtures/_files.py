@@ -55,7 +55,7 @@ def read_table(source: str | Path, columns: Sequence[str] | None = None) -> Tabl
     if source == STANDARD_INPUT:
         return _read_text(_standard_input())
     path = Path(source)
-    if not path.exists():
+    if not is_there(path):
         raise DataError(f"There is no file {path}{_similar(path)}; check the path.")
     if path.is_dir():
         raise DataError(f"{path} is a folder; give one file, such as CSV or Parquet.")
@@ -73,6 +73,20 @@ def read_table(source: str | Path, columns: Sequence[str] | None = None) -> Tabl
     hint = f", perhaps meant to be {near[0]}" if near else ""
     kind = f"of unknown kind ({ending}){hint}" if ending else "without an ending that says what it is"
     raise DataError(f"{path} is a file {kind}; give one that ends in {', '.join(_ENDINGS[:-1])} or {_ENDINGS[-1]}.")
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is such a file or folder.
+
+    Raises
+    ------
+    DataError
+        If the file system does not tell: the name is too long, or a folder may not be searched.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DataError(f"{path} cannot be looked for ({error.strerror}); check the path.") from error
 
 
 def short_name(source: str | Path) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from mixtures._files import DataError, listed, one_line
+from mixtures._files import DataError, is_there, listed, one_line
 from mixtures.cli import options
 from mixtures.cli.display import print_wrapped
 from mixtures.cli.prepare import read_rows
@@ -68,7 +68,7 @@ def audit(
     """
     with exit_codes():
         screen = Screen(as_json, quiet)
-        if not program.is_file():
+        if not (is_there(program) and program.is_file()):
             raise DataError(f"There is no file {program}; give a Python file, or a JSON file of a solution.")
         data = read_rows(source, columns, drop_missing, components, None)
         x = data.values[:, 0] if data.values.shape[1] == 1 else data.values

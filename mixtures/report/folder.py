@@ -36,7 +36,7 @@ def check_folder(path: str | Path) -> Path:
         If `path` is a file, holds anything this program did not write, contains the current folder, is the root of a
         file system, or lies where nothing can be written.
     """
-    with _in_words(f"{path} cannot be written", "choose another folder"):
+    with in_words(f"{path} cannot be written", "choose another folder"):
         folder = _resolve(path)
         _refuse_foreign(folder, path)
         parent = _existing_parent(folder)
@@ -96,7 +96,7 @@ def check_own(path: str | Path) -> Path:
     FolderError
         If this program did not write the folder, one of its files has been changed since, or it cannot be read.
     """
-    with _in_words(f"{path} cannot be read", "make its files readable, or name another folder"):
+    with in_words(f"{path} cannot be read", "make its files readable, or name another folder"):
         folder = _resolve(path)
         written = _read_manifest(folder)
         if not written:
@@ -126,7 +126,7 @@ def update_folder(path: str | Path, texts: dict[str, str]) -> Path:
     """
     folder = check_own(path)
     fresh = _beside(folder)
-    with _in_words(f"{path} cannot be written", "copy it to another place first"):
+    with in_words(f"{path} cannot be written", "copy it to another place first"):
         written = _read_manifest(folder)
         for name in texts:
             if name not in written and (folder / name).exists():
@@ -263,7 +263,7 @@ def _swap(fresh: Path, folder: Path) -> None:
 
 
 @contextmanager
-def _in_words(what: str, remedy: str) -> Iterator[None]:
+def in_words(what: str, remedy: str) -> Iterator[None]:
     """Make one sentence of whatever the file system refuses."""
     try:
         yield

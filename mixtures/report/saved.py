@@ -161,11 +161,13 @@ def redraw(folder: str | Path) -> Path:
 
 def _find(folder: Path) -> str:
     """The name of the JSON in a report folder."""
-    from mixtures.report.folder import FolderError
+    from mixtures.report.folder import FolderError, in_words
 
-    name = next((name for name in _KINDS if (folder / name).is_file()), None)
+    with in_words(f"{folder} cannot be read", "name another folder"):
+        name = next((name for name in _KINDS if (folder / name).is_file()), None)
+        there = folder.is_dir()
     if name is None:
-        if not folder.is_dir():
+        if not there:
             raise FolderError(f"{folder} is no folder; name one that `mixtures compare` wrote.")
         *most, last = _KINDS
         raise FolderError(f"{folder} holds no {', '.join(most)} or {last}; name a folder that this program wrote.")

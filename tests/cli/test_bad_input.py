@@ -133,6 +133,20 @@ def test_a_folder_without_a_report_cannot_be_drawn_again(run):
     assert sorted(p.name for p in Path("theirs").iterdir()) == ["notes.txt", "report.json"]
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("report",), "cannot be read (File name too long); name another folder."),
+        (("fit",), "cannot be looked for (File name too long); check the path."),
+        (("audit",), "cannot be looked for (File name too long); check the path."),
+    ],
+)
+def test_a_name_that_the_file_system_refuses_is_one_sentence(run, command, said):
+    code, _, errors = run(*command, 300 * "a", *["rows.csv"] * (command == ("audit",)))
+    assert code == runtime.BAD_INPUT
+    assert errors == f"Error: {300 * 'a'} {said}\n"
+
+
 def test_a_report_of_another_schema_cannot_be_drawn_again(run):
     replace_folder("old", lambda place: (place / "report.json").write_text('{"schema": 0}'))
     code, output, errors = run("report", "old")
