@@ -71,7 +71,7 @@ def test_a_misfit_is_found_and_a_fit_is_not():
     one, two = (mx.fit_gibbs(mx.Mixture.for_data(x, k), x, key=KEY, num_warmup=200, num_samples=500) for k in (1, 2))
     poor = mx.check_posterior(one, x, key=KEY)
     assert poor.tails["excess kurtosis"].max() < 0.01
-    assert "excess kurtosis[1] -1.501, simulated -0." in poor.reason
+    assert "excess kurtosis[1] −1.501, simulated −0." in poor.reason
     good = mx.check_posterior(two, x, key=KEY)
     assert good.reason == "All 15 statistics of the data are as in data simulated from the model."
     assert good.simulated["correlation"].shape == (1000, 1)
