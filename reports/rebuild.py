@@ -26,8 +26,8 @@ with. This is what
 uv run mixtures audit reports/timeseries/by_hand.py mixtures/datasets/timeseries.csv --components 3
 ```
 
-finds. The last finding is a fact of the data, and stays when the program is mended; [the study](README.md)
-says what can be said then.
+finds. The last two findings are no faults of the program, and stay when it is mended: one start finds one of several
+maxima, and the likelihood is unbounded on these data. [The study](README.md) says what can be said then.
 """
 _RESULT = re.compile(r"(<!-- result -->\n).*(<!-- /result -->)", re.DOTALL)
 

@@ -43,8 +43,13 @@ class Finding:
     fix: str
     fault: bool = True
 
+    @property
+    def title(self) -> str:
+        """Its name, and whether it is no fault."""
+        return self.code if self.fault else f"{self.code} (no fault)"
+
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}\n  Evidence: {self.evidence}\n  Cause: {self.cause}\n  Fix: {self.fix}"
+        return f"{self.title}: {self.message}\n  Evidence: {self.evidence}\n  Cause: {self.cause}\n  Fix: {self.fix}"
 
 
 @dataclass(frozen=True)
@@ -70,16 +75,16 @@ class Audit(Shown):
     @property
     def summary(self) -> str:
         """How much was found, in a sentence."""
-        count = len(self.findings)
-        no_fault = ", but no fault" if count and not self.faults else ""
-        return f"{count or 'No'} finding{'' if count == 1 else 's'} in {self.subject}{no_fault}."
+        count, faults = len(self.findings), len(self.faults)
+        of_these = f", {faults or 'none'} of them {'a fault' if faults < 2 else 'faults'}" if faults < count else ""
+        return f"{count or 'No'} finding{'' if count == 1 else 's'} in {self.subject}{of_these}."
 
     def __str__(self) -> str:
         return "\n\n".join([self.summary, *map(str, self.findings)])
 
     def card(self) -> Card:
         """Every finding with its fix."""
-        rows = [(f.code, f.message, f.fix) for f in self.findings]
+        rows = [(f.title, f.message, f.fix) for f in self.findings]
         return Card(f"Audit: {self.summary}", [], ("finding", "what is the matter", "what to do"), rows)
 
     def to_frame(self) -> "DataFrame":
@@ -98,7 +103,7 @@ class Audit(Shown):
         parts = [f"# Audit of {self.subject}", self.summary]
         for number, f in enumerate(self.findings, 1):
             parts += [
-                f"## {number}. `{f.code}`",
+                f"## {number}. `{f.code}`{'' if f.fault else ' (no fault)'}",
                 f.message,
                 f"- **Evidence.** {f.evidence}\n- **Likely cause.** {f.cause}\n- **Fix.** {f.fix}",
             ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mixtures._numbers import number
 from mixtures.audit import penalties
 from mixtures.audit.findings import Finding
 from mixtures.audit.layouts import Raw
@@ -141,7 +142,7 @@ def _not_maximal(
     short = expected_log_likelihood(rows, step.resp, step.best) - expected_log_likelihood(rows, step.resp, at)
     evidence = (
         f"At the M-step's result the gradient of the expected log-likelihood by the {name} of component {k + 1} is "
-        f"{slope:.4g}, where it is 0 at the maximum; the result falls {short:.4g} nats short."
+        f"{number(slope)}, where it is 0 at the maximum; the result falls {short:.4g} nats short."
     )
     formulas: dict[str, str] = {
         "weights": "w_k = n_k / N with n_k the sum of component k's responsibilities.",

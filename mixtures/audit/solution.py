@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mixtures._numbers import fixed
 from mixtures.audit.findings import Finding
 from mixtures.audit.identical import are_one
 from mixtures.audit.m_step_findings import say_weights_sum
@@ -45,8 +46,8 @@ def solution_findings(rows: np.ndarray, solution: Solution, covariance: str, key
             Finding(
                 "not-stationary",
                 "The solution is not a stationary point of the likelihood.",
-                f"Its log-likelihood is {height:.4f}; one right EM step gains {next_gain:.4g} nats, and climbing on "
-                f"{gap:.4g} in all. The truth itself lies {half:g} nats below the maximum on average.",
+                f"Its log-likelihood is {fixed(height, 4)}; one right EM step gains {next_gain:.4g} nats, and climbing "
+                f"on {gap:.4g} in all. The truth itself lies {half:g} nats below the maximum on average.",
                 "The iteration stopped too early, after a fixed number of steps, or its steps are wrong.",
                 "Iterate until the log-likelihood no longer rises, after mending whatever else was found.",
             )
@@ -71,8 +72,8 @@ def _better(rows, model: Mixture, searched, height: float) -> list[Finding]:
             Finding(
                 "better-mode",
                 f"A better mode exists, {reached - height:.4g} nats higher.",
-                f"Its log-likelihood is {reached:.4f} with means {means}; the best in reach of this solution "
-                f"is {height:.4f}. {mode.hits} of {searched.starts.status.shape[-1]} starts of ours found it.",
+                f"Its log-likelihood is {fixed(reached, 4)} with means {means}; the best in reach of this solution "
+                f"is {fixed(height, 4)}. {mode.hits} of {searched.starts.status.shape[-1]} starts of ours found it.",
                 "EM climbs to the nearest local maximum, and one start finds one of several.",
                 "Run from many starts and keep the highest interior maximum.",
             )

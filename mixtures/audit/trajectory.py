@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from mixtures._numbers import fixed
 from mixtures.audit.findings import Finding
 from mixtures.audit.identical import never_part
 from mixtures.audit.layouts import Layout, Raw
@@ -61,8 +62,8 @@ def trajectory_findings(rows: np.ndarray, path: list[Solution]) -> list[Finding]
             Finding(
                 "likelihood-decreases",
                 f"The log-likelihood decreases: by {-steps[worst]:.4g} nats in step {worst + 1}.",
-                f"It decreases first in step {first + 1}, from {heights[first]:.4f} to {heights[first + 1]:.4f}; "
-                f"{int(falls.sum())} of {len(steps)} steps decrease it.",
+                f"It decreases first in step {first + 1}, from {fixed(heights[first], 4)} to "
+                f"{fixed(heights[first + 1], 4)}; {int(falls.sum())} of {len(steps)} steps decrease it.",
                 "An EM step never decreases the likelihood (Dempster, Laird and Rubin 1977), so a step is wrong.",
                 "Mend the steps, and compute the log-likelihood in every step: it must rise, and says when to stop.",
             )

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, cast
 import jax
 import numpy as np
 
+from mixtures._numbers import fixed
 from mixtures._status import Status
 from mixtures.audit.findings import Finding
 from mixtures.audit.reference import Solution, log_likelihood
@@ -111,7 +112,7 @@ def _say(rows: np.ndarray, tie: _Tie, heights: list[float]) -> Finding:
         agree, widths = f"are identical ({values})", "its variances times"
     else:
         agree, widths = f"are equal in feature {tie.features[0] + 1} ({values})", "a variance there, in the data's, of"
-    reached = ", ".join(f"{height:.1f}" for height in heights)
+    reached = ", ".join(fixed(height, 1) for height in heights)
     return Finding(
         "unbounded-likelihood",
         "The likelihood is unbounded on these data: there is no maximum-likelihood solution.",

@@ -84,7 +84,7 @@ def show_findings(screen: Screen, found: "Audit") -> None:
     """Every finding in four short paragraphs."""
     screen.conclusions.print(found.summary)
     for finding in found.findings:
-        screen.conclusions.print(f"\n[bold]{finding.code}[/bold]")
+        screen.conclusions.print(f"\n[bold]{finding.title}[/bold]")
         print_wrapped(screen.conclusions, finding.message, "  ")
         for name in ("evidence", "cause", "fix"):
             print_wrapped(screen.words, f"{name.capitalize()}: {getattr(finding, name)}", "  ")

@@ -131,13 +131,12 @@ def show_quick(console: Console, quick: bool) -> None:
 def show_comparison(screen: "Screen", result: "Comparison") -> None:
     """Print every parameter under all engines, then the fits in words, then the verdict with its reasons."""
     console = screen.words
-    approximated = result.vi.status.is_estimate
     columns = ("Parameter", "MAP ± SE", "VI ± sd", "NUTS ± sd", "z", "R-hat", "ESS")
     rows = [
         (
             row.parameter,
             plus_minus(row.map, row.se) if result.map.status.is_estimate else "–",
-            plus_minus(row.vi_mean, row.vi_sd) if approximated else "–",
+            plus_minus(row.vi_mean, row.vi_sd) if result.has_vi_labels else "–",
             plus_minus(row.nuts_mean, row.nuts_sd) if result.shows(row) else "–",
             fixed(row.z, 2) if result.relates(row) else "–",
             fixed(row.rhat, 3),

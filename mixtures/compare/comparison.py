@@ -35,8 +35,8 @@ from mixtures.compare.verdict import (
     EM_DEGENERATE,
     EM_NOT_AT_MAXIMUM,
     LABELS_AMBIGUOUS,
+    MAX_AMBIGUITY,
     NOT_CONVERGED,
-    VI_FAILED,
     Verdict,
     judge,
 )
@@ -96,7 +96,7 @@ class Comparison(Shown):
             (
                 row.parameter,
                 plus_minus(row.map, row.se) if self.map.status.is_estimate else "–",
-                plus_minus(row.vi_mean, row.vi_sd) if VI_FAILED not in self.verdict.codes else "–",
+                plus_minus(row.vi_mean, row.vi_sd) if self.has_vi_labels else "–",
                 plus_minus(row.nuts_mean, row.nuts_sd) if self.shows(row) else "–",
                 fixed(row.rhat, 4),
             )
@@ -114,6 +114,11 @@ class Comparison(Shown):
     def has_labels(self) -> bool:
         """Whether NUTS may speak of single components: it converged, and it is clear which is which."""
         return not {NOT_CONVERGED, LABELS_AMBIGUOUS} & set(self.verdict.codes)
+
+    @property
+    def has_vi_labels(self) -> bool:
+        """Whether VI may speak of single components: it converged, and it is clear which of its components is which."""
+        return self.vi.status.is_estimate and not bool(self.vi.relabelling.ambiguity > MAX_AMBIGUITY)
 
     def shows(self, row: AgreementRow) -> bool:
         """Whether NUTS may speak of this parameter: chains agree about it, and it is clear whose it is."""

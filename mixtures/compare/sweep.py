@@ -224,7 +224,7 @@ def _model(data: Data, num_components: int, covariance: str, prior: Prior, noise
 
 def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
     sampled, diagnostics = c.nuts.status.is_estimate, c.nuts.diagnostics
-    both = sampled and c.has_map
+    both, bounded = sampled and c.has_map, sampled and not c.map.unbounded
     gap, error = _behind(c, best) if best is not None and _can_be_relied_on(c) else (np.nan, np.nan)
     related = [row for row in c.agreement if c.relates(row)]
     ratios = np.array([row.width_ratio for row in related if np.isfinite(row.width_ratio)])
@@ -234,10 +234,10 @@ def _row(case: Case, c: Comparison, best: Comparison | None) -> SweepRow:
         log_likelihood=float(c.ml.log_likelihood),
         bic=criteria(c.model, c.ml, c.data.values).bic if c.ml.status.is_estimate else np.nan,
         em_elpd=c.prediction.em.corrected.total if c.has_map else np.nan,
-        elpd=c.prediction.posterior.elpd if sampled else np.nan,
+        elpd=c.prediction.posterior.elpd if bounded else np.nan,
         elpd_gap=gap,
         elpd_gap_error=error,
-        worst_row_khat=float(c.prediction.posterior.khat.max()) if sampled else np.nan,
+        worst_row_khat=float(c.prediction.posterior.khat.max()) if bounded else np.nan,
         worst_z=float(np.max(np.abs([row.z for row in related]))) if related else np.nan,
         worst_width=float(ratios[np.argmax(np.abs(np.log(ratios)))]) if len(ratios) else np.nan,
         hellinger=c.density.hellinger["nuts"] if both else np.nan,
@@ -279,7 +279,7 @@ def _say(name: str, rows: list[SweepRow]) -> str:
         told.append(f"In {doubtful} the leave-one-out score cannot be relied on (Pareto k-hat above {MAX_KHAT}).")
     lost = len(rows) - len(sampled)
     if lost:
-        told.append(f"In {lost} the chains did not converge, so nothing is said of them.")
+        told.append(f"In {lost} the chains did not converge or the density is unbounded, so nothing is said of them.")
     return " ".join(told)
 
 

@@ -254,10 +254,13 @@ def _misfit(check: PredictiveCheck) -> list[Finding]:
     return [Finding(MISFIT, words)]
 
 
-def _unclear(clustering: Clustering) -> list[Finding]:
+def num_unclear(clustering: Clustering) -> int:
     """Rows that no component claims, under the names by which relabelled draws agree best."""
-    surest = clustering.nuts_responsibilities.max(axis=1)
-    unclear, rows = int(np.sum(~(surest >= CLEAR))), len(surest)
+    return int(np.sum(~(clustering.nuts_responsibilities.max(axis=1) >= CLEAR)))
+
+
+def _unclear(clustering: Clustering) -> list[Finding]:
+    unclear, rows = num_unclear(clustering), len(clustering.nuts_responsibilities)
     if unclear <= MAX_UNCLEAR * rows:
         return []
     words = (

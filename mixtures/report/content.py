@@ -17,7 +17,7 @@ from mixtures.bayes.posterior import Posterior
 from mixtures.bayes.vi import VIInfo
 from mixtures.compare.comparison import Comparison
 from mixtures.compare.densities import Density
-from mixtures.compare.verdict import CLEAR, LABELS_AMBIGUOUS, MAX_AMBIGUITY
+from mixtures.compare.verdict import CLEAR, LABELS_AMBIGUOUS, num_unclear
 from mixtures.data import Data
 from mixtures.em.account import explain_ends
 from mixtures.em.fit import EMFit
@@ -85,7 +85,7 @@ def content(comparison: Comparison) -> dict:
             _withhold_of(row, "nuts")
     if LABELS_AMBIGUOUS in c.verdict.codes:
         _withhold_labelled(value, "nuts")
-    if value["fits"]["vi"]["relabelling"]["ambiguity"] > MAX_AMBIGUITY:
+    if not c.has_vi_labels:
         _withhold_labelled(value, "vi")
     if not c.map.status.is_estimate:
         _withhold_map(value)
@@ -272,7 +272,7 @@ def _clustering(c: Comparison) -> dict:
         "sizes": np.bincount(
             clustering.map_responsibilities.argmax(axis=1), minlength=clustering.map_responsibilities.shape[1]
         ),
-        "unclear": {"limit": CLEAR, "nuts": int(np.sum(clustering.nuts_responsibilities.max(axis=1) < CLEAR))},
+        "unclear": {"limit": CLEAR, "nuts": num_unclear(clustering)},
         "responsibilities": {
             "rows": rows,
             "values": np.asarray(c.data.values)[rows],

@@ -49,6 +49,31 @@ def test_each_fault_is_named(clean, name):
     assert own & set(found.codes) <= codes, "no other fault is invented"
 
 
+def test_variances_about_means_that_are_stale_are_told_apart(clean):
+    """About the means that the E-step was given, and about those of the M-step's call before."""
+    kept = {}
+
+    def e_step(x, params):
+        kept["given"] = params["means"]
+        return p.right_e_step(x, params)
+
+    def m_step_about(name):
+        def m_step(x, resp):
+            new = p.right_m_step(x, resp)
+            about = kept.get(name, new["means"])
+            kept["own"] = new["means"]
+            spread = (resp * (x[:, None] - about) ** 2).sum(axis=0) / resp.sum(axis=0)
+            return new | {"variances": spread}
+
+        return m_step
+
+    for name, words in (("given", "before the update, which are stale"), ("own", "an earlier call, which are stale")):
+        kept.clear()
+        found = mx.audit(clean, e_step=e_step, m_step=m_step_about(name), params=start(clean))
+        (fault,) = (one for one in found.faults if one.code == "m-step-not-maximiser")
+        assert words in f"{fault.message} {fault.cause}", str(fault)
+
+
 def test_a_right_program_has_none(clean):
     assert mx.audit(clean, e_step=p.right_e_step, m_step=p.right_m_step, params=start(clean)).findings == ()
 

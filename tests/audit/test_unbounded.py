@@ -36,7 +36,8 @@ def test_rows_that_agree_in_one_feature_unbound_it(with_zeros, covariance):
     (finding,) = unbounded(with_zeros, model, fit)
     assert not finding.fault
     assert "60 of 200 rows are equal in feature 2 (0)" in finding.evidence
-    heights = [float(h) for h in finding.evidence.split("log-likelihood is ")[1].split(", and")[0].split(", ")]
+    told = finding.evidence.split("log-likelihood is ")[1].split(", and")[0].replace("−", "-")
+    heights = [float(height) for height in told.split(", ")]
     gain = 0.5 * 60 * np.log(1e3)  # of the sixty rows, for three orders of variance
     assert np.diff(heights) == pytest.approx(gain, rel=0.05)
 

@@ -10,6 +10,7 @@ import mixtures
 from mixtures.cli.runtime import BAD_INPUT, FAILED
 from tests.report.schemas import complaints
 
+SERIES = Path(mixtures.__file__).parent / "datasets" / "timeseries.csv"
 RIGHT = """
 import numpy as np
 from scipy.special import logsumexp
@@ -65,6 +66,25 @@ def test_the_program_of_the_guide_is_audited_as_the_guide_says(run, rows):
     assert code == FAILED
     assert "m-step-not-maximiser" in output
     assert "n_k − 1" in output
+
+
+def test_facts_alone_are_told_and_are_no_failure(run):
+    Path("right.py").write_text(RIGHT)
+    code, output, _ = run("audit", "right.py", SERIES, "-k", "3")
+    assert "unbounded-likelihood (no fault)" in output
+    assert "none of them a fault" in output
+    assert code == 0
+
+
+def test_a_fit_is_looked_at_where_it_ends(run, rows):
+    whole = "def fit(x, k):\n    params = _start(x, k)\n    for _ in range(STEPS):\n"
+    whole += "        params = _m_step(x, _e_step(x, params))\n    return params\n"
+    for steps, expected in ((500, 0), (1, FAILED)):
+        own = RIGHT.replace("def ", "def _") + whole.replace("STEPS", str(steps))
+        Path("fit.py").write_text(own)
+        code, output, _ = run("audit", "fit.py", rows, "-k", "2")
+        assert code == expected
+        assert ("not-stationary" in output) == bool(expected)
 
 
 def test_a_solution_from_json(run, rows):

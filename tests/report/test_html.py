@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import pytest
 
-from mixtures._numbers import nominal, number, numbers, percent, plus_minus
+from mixtures._numbers import nominal, number, numbers, percent, plus_minus, signed
 from mixtures.report import save
 from mixtures.report.content import content
 from mixtures.report.folder import replace_folder
@@ -132,6 +132,11 @@ def test_page_is_small():
     assert max(map(len, re.findall(r"<svg.*?</svg>", rendered("plane"), re.DOTALL))) < 250_000
 
 
+def test_percent_signs_stay_with_their_numbers():
+    assert "89\N{NO-BREAK SPACE}%" in rendered("series")
+    assert not re.search(r"\d %", rendered("series"))
+
+
 def test_same_comparison_same_page():
     result = fake.series()
     assert page(content(result)) == rendered("series")
@@ -244,6 +249,9 @@ def test_what_is_no_report_is_not_drawn(tmp_path, text, words):
         (plus_minus(0.5, None), "0.5"),
         (plus_minus(None, 1.0), "–"),
         (number(float("nan")), "–"),
+        (signed(1.005, 2), "+1.00"),
+        (signed(-1.25, 1), "−1.2"),
+        (signed(-0.001, 2), "0.00"),
         (number(-2.5e-7), "−2.5e−7"),
         (numbers([[6.4]]), "6.4"),
         (numbers([[1.0, 0.5], [0.5, 2.0]]), "[1, 0.5], [0.5, 2]"),
