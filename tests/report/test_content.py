@@ -169,7 +169,9 @@ def test_where_labels_are_ambiguous_only_what_needs_none_is_told():
 
 
 def test_labels_of_vi_may_be_ambiguous_alone():
-    value = content(fake.ambiguous(fake.series(), "vi"))
+    found = fake.ambiguous(fake.series(), "vi")
+    value = content(found)
+    assert {row[2] for row in found.card().rows} == {"–"}
     for row in value["agreement"]:
         assert row["vi_mean"] is row["vi_interval"] is row["vi_width_ratio"] is None
         assert row["nuts_mean"] is not None
