@@ -123,9 +123,10 @@ def test_a_row_withholds_what_the_report_of_its_case_withholds():
     (ambiguous,) = Sweep({case: fake.ambiguous(plain)}).rows
     assert np.isnan([ambiguous.worst_z, ambiguous.worst_width, ambiguous.adjusted_rand]).all()
     assert ambiguous.hellinger == whole.hellinger
-    (endless,) = Sweep({case: fake.unbounded(plain)}).rows
+    unbounded = fake.unbounded(plain)
+    (endless,) = Sweep({case: unbounded}).rows
     assert np.isnan([endless.elpd, endless.worst_row_khat, endless.em_elpd, endless.elpd_gap, endless.hellinger]).all()
-    assert "predicts best" not in Sweep({case: fake.unbounded(plain), Case("a", 3, "full", "b"): plain}).sentences[0]
+    assert "predicts best" not in Sweep({case: unbounded, Case("a", 3, "full", "b"): plain}).sentences[0]
     nowhere = replace(plain, verdict=Verdict("not comparable", (Finding("em-not-at-a-maximum", ""),)))
     (row,) = Sweep({case: nowhere}).rows
     assert np.isnan([row.worst_z, row.worst_width, row.hellinger, row.adjusted_rand]).all()
