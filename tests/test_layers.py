@@ -17,6 +17,7 @@ LAYERS = [
         "_drivers",
         "_distributions",
         "_rotations",
+        "_threads",
         "_trees",
         "_version",
         "_numbers",

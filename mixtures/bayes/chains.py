@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import equinox as eqx
@@ -14,6 +13,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from mixtures._drivers import OnProgress
 from mixtures._kernel import Frame
+from mixtures._threads import together
 from mixtures.bayes.checkpoint import Checkpoint
 from mixtures.coordinates import Coordinates
 from mixtures.families import AbstractParams
@@ -80,14 +80,12 @@ def threads_help(x: Float[Array, "N D"]) -> bool:
 
 def on_threads(program: Callable[[Int[Array, ""]], Any], num_chains: int) -> list[Any]:
     """The compiled `program` of every chain's number, as many at once as there are cores."""
-    numbers, double = [jnp.int32(chain) for chain in range(num_chains)], jax.config.jax_enable_x64
 
     def run(chain: Int[Array, ""]) -> Any:
-        with jax.enable_x64(double):  # threads begin with the process's precision, not their caller's
-            return jax.block_until_ready(program(chain))
+        return jax.block_until_ready(program(chain))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(run, numbers))
+    with together() as begin:
+        return [one.result() for one in [begin(run, jnp.int32(chain)) for chain in range(num_chains)]]
 
 
 def in_chunks(

@@ -16,6 +16,7 @@ from mixtures._checks import as_rows, check_choice, check_count, check_key, chec
 from mixtures._choices import GUIDES
 from mixtures._drivers import OnProgress
 from mixtures._numbers import fixed, plus_minus
+from mixtures._threads import together
 from mixtures.bayes.boundary import admit_model
 from mixtures.bayes.nuts import NUTSInfo, fit_nuts, open_checkpoint
 from mixtures.bayes.posterior import Posterior
@@ -299,14 +300,21 @@ def compare_fits(
             raise ValueError(f"{name} must be of this model; it was fitted with another family, size or prior.")
     rows = model.prepare(values)
     vi_draws, nuts_draws = thin(vi), thin(nuts)
-    errors = standard_errors(model, map_fit, values)
-    table = agreement(model, map_fit, errors, vi, nuts, data.columns)
-    partitions = clustering(model, rows, map_fit.params, vi_draws, nuts_draws)
     own = jax.random.split(key, 5)
-    densities = density(model, data.values, map_fit.params, vi_draws, nuts_draws, own[0])
-    sensitivity = prior_sensitivity(nuts, data.columns)
-    prediction = predict_fairly(model, values, map_fit, nuts, key=own[3])
-    check = replace(_check(nuts, values, own[4]), columns=tuple(data.columns))
+    with together() as begin:  # the longest first
+        predicting = begin(predict_fairly, model, values, map_fit, nuts, key=own[3])
+        differentiating = begin(standard_errors, model, map_fit, values)
+        measuring = begin(density, model, data.values, map_fit.params, vi_draws, nuts_draws, own[0])
+        checking = begin(_check, nuts, values, own[4])
+        placing = begin(place, model, data.values, map_fit.params, nuts_draws, own[1])
+        clusters = begin(clustering, model, rows, map_fit.params, vi_draws, nuts_draws)
+        locating = begin(location, model, rows, map_fit.params, vi.params, nuts.params)
+        scaling = begin(prior_sensitivity, nuts, data.columns)
+        errors = differentiating.result()
+        intervals = begin(em_intervals, model, map_fit, errors, values, data.columns, own[2])
+        table = agreement(model, map_fit, errors, vi, nuts, data.columns)
+    partitions, densities, prediction = clusters.result(), measuring.result(), predicting.result()
+    sensitivity, check = scaling.result(), replace(checking.result(), columns=tuple(data.columns))
     verdict = judge(ml, map_fit, errors, vi, nuts, table, partitions, densities, sensitivity, prediction, check)
     caution = nuts.caution or verdict.say(EM_DEGENERATE) or verdict.say(EM_NOT_AT_MAXIMUM)
     of_labels = caution or verdict.say(LABELS_AMBIGUOUS)
@@ -322,9 +330,9 @@ def compare_fits(
         agreement=table,
         clustering=replace(partitions, caution=of_labels),
         density=replace(densities, caution=caution),
-        place=replace(place(model, data.values, map_fit.params, nuts_draws, own[1]), caution=caution),
-        location=replace(location(model, rows, map_fit.params, vi.params, nuts.params), caution=of_all),
-        intervals=em_intervals(model, map_fit, errors, values, data.columns, own[2]),
+        place=replace(placing.result(), caution=caution),
+        location=replace(locating.result(), caution=of_all),
+        intervals=intervals.result(),
         prediction=prediction,
         sensitivity=sensitivity,
         check=check,

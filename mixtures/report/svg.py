@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from xml.etree import ElementTree
 
 import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -115,7 +116,7 @@ def to_svg(figure: Figure, name: str, label: str) -> str:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has the glyph; only widths are guessed
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # `savefig` draws everything once more
     root = ElementTree.fromstring(buffer.getvalue())
     references = {r for e in root.iter() for v in e.attrib.values() for r in re.findall(r"(?:url\(|^)#([\w-]+)", v)}
     view_box = root.get("viewBox", "")
