@@ -27,7 +27,7 @@ jax.config.update("jax_enable_x64", True)
 
 _TESTS = Path(__file__).parent
 # Files whose tests ask for the same comparisons, which one process then makes once; and those that take longest.
-_SHARED = ("report/", "cli/", "test_cards.py")
+_SHARED = ("report/", "cli/", "test_cards.py", "compare/test_calibrate.py", "compare/test_sweep.py")
 _FIRST = ("test_guide.py", *_SHARED, "sklearn_api/", "bayes/", "audit/", "compare/")
 
 

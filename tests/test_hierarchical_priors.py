@@ -50,6 +50,7 @@ def test_matrices_have_their_rate_integrated_out():
     assert float(prior.log_prob(jnp.asarray(covariances))) == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.slow_but("1")
 @pytest.mark.parametrize("size", [1, 2])
 def test_draws_have_the_density(size):
     """Importance weights between two such priors average one, in both directions."""

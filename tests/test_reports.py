@@ -54,6 +54,7 @@ def test_a_study_made_again_has_the_same_numbers(tmp_path, monkeypatch):
         assert abs(a["nuts_mean"] - b["nuts_mean"]) < 5 * error, json.dumps([a, b])
 
 
+@pytest.mark.slow_but("map")
 @pytest.mark.parametrize("objective", ["ml", "map"])
 def test_em_of_a_study_made_again_from_other_starts_has_the_same_maximum(objective):
     kept = mx.load(rebuild.HERE / "faithful").content["fits"][objective]

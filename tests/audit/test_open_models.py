@@ -51,7 +51,7 @@ def start():
     return np.full(2, 0.5), np.array([[2.0, 55.0], [4.4, 80.0]]), covariances
 
 
-@pytest.mark.slow_but("VEI")
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "spread"), [("VEI", equal_shape), ("EEV", own_orientation)], ids=["VEI", "EEV"])
 def test_an_m_step_without_a_formula_is_noted_and_its_end_judged_by_its_model(code, spread):
     found = mx.audit(FAITHFUL, e_step=e_step, m_step=m_step_of(spread), params=start())

@@ -41,6 +41,7 @@ def test_one_component_has_exact_predictive_densities(single):
     assert found.reason == f"Pareto k-hat is at most {found.khat.max():.2f}."
 
 
+@pytest.mark.slow
 def test_same_as_arviz(blobs):
     model = mx.Mixture.for_data(blobs, 3)
     posterior = mx.fit_gibbs(model, blobs, key=KEY, num_warmup=200, num_samples=500)

@@ -15,6 +15,10 @@ from mixtures.coordinates import Coordinates
 from tests.models import CASES, IDS, make
 
 
+@pytest.mark.slow_but(
+    *("full-1d-default", "full-3d-default", "full-3d-hierarchical", "full-3d-covariance", "full-3d-scale"),
+    *("diagonal-3d-bounded", "tied-3d-default", "equal_shape-3d-decomposed", "equal_orientation-3d-default"),
+)
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_numpyro_density_is_the_log_joint(case):
     model, x = make(case)

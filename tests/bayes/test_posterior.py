@@ -44,6 +44,11 @@ def nuts(single):
     return mx.fit_nuts(*single, key=KEY, num_warmup=500, num_samples=1000)
 
 
+@pytest.fixture(scope="module")
+def short(single):
+    return mx.fit_nuts(*single, key=KEY, num_warmup=250, num_samples=60, num_chains=2)
+
+
 def test_nuts_has_the_known_posterior_of_one_component(single, nuts):
     for name, (mean, sd) in known_moments(*single).items():
         summary = nuts.diagnostics.parameters[name]
@@ -130,9 +135,8 @@ def test_elbo_bounds_the_known_evidence(single):
     assert evidence - 0.1 < info.elbo < evidence + 4 * info.elbo_mcse
 
 
-def test_chains_that_disagree_are_not_converged(single):
+def test_chains_that_disagree_are_not_converged(short):
     """Two chains in different places: the status says so, with the number."""
-    short = mx.fit_nuts(*single, key=KEY, num_warmup=1, num_samples=30, num_chains=2)
     apart = jax.tree.map(lambda leaf: leaf, short)
     shifted = apart.log_joint + jnp.array([[0.0], [50.0]])
     object.__setattr__(apart, "log_joint", shifted)
@@ -140,8 +144,7 @@ def test_chains_that_disagree_are_not_converged(single):
     assert "chains disagree" in apart.reason
 
 
-def test_too_few_draws_are_not_converged(single):
-    short = mx.fit_nuts(*single, key=KEY, num_warmup=250, num_samples=60, num_chains=2)
+def test_too_few_draws_are_not_converged(short):
     assert short.status is Status.NOT_CONVERGED
 
 

@@ -192,6 +192,7 @@ def test_many_rows_without_ties_do_not_collapse():
     np.testing.assert_allclose(fit.params.means[:, 0], [-2, 2], atol=0.12)
 
 
+@pytest.mark.slow
 def test_an_emptied_component_does_not_end_in_nan():
     """Six rows, three components: under a flat prior of the weights some starts end with one of them empty."""
     x = np.array([[0.0, 0.0], [0.1, 0.0], [5.0, 5.0], [5.1, 5.0], [9.0, 0.0], [9.0, 0.1]])

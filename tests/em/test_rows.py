@@ -124,6 +124,7 @@ def test_rows_that_are_all_known_are_a_discriminant_analysis():
     np.testing.assert_allclose(fit.params.weights, 1 / 3, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_few_known_rows_fix_the_numbers_of_the_components():
     data = load("iris")
     truth = np.repeat([2, 0, 1], 50)

@@ -77,6 +77,7 @@ def test_parameter_counts(case):
     assert model.num_free(NUM_COMPONENTS, NUM_FEATURES) == len(model.entries(NUM_COMPONENTS, NUM_FEATURES))
 
 
+@pytest.mark.slow_but("EEE", "EVE", "VEE", "VEV", "VVV")
 def test_m_step_converges_to_a_stationary_point_of_the_expected_log_likelihood(case):
     _, mixture, stats = case
     params, path = maximise(mixture, stats, 200)
