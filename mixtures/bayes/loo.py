@@ -194,26 +194,33 @@ def _stacking_weights(scores: Float[np.ndarray, "C N"]) -> Float[np.ndarray, " C
     return weights
 
 
-@eqx.filter_jit
 def _smoothed(
     model: Mixture, x: Float[Array, "N D"], params: AbstractParams, efficiency: float
-) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]]:
     """Leave-one-out log density and k-hat of every row."""
+    num_rows, num_draws = len(x), params.weights.shape[0] * params.weights.shape[1]
+    size = max(1, min(num_rows, _BLOCK_ELEMENTS // num_draws))
+    blocks = np.pad(x, ((0, -num_rows % size), (0, 0)), mode="edge").reshape(-1, size, x.shape[1])
+    found = []
+    for block in blocks:
+        log_prob = np.sort(np.asarray(_log_densities(model, jnp.asarray(block), params)).T)  # quicker than XLA sorts
+        found.append(_smooth(jnp.asarray(log_prob), efficiency))
+    elpd, khat = (np.concatenate(values)[:num_rows] for values in zip(*found, strict=True))
+    return elpd, khat
+
+
+@eqx.filter_jit
+def _log_densities(model: Mixture, x: Float[Array, "B D"], params: AbstractParams) -> Float[Array, "S B"]:
+    return jax.lax.map(lambda draw: model.log_prob(draw, x), flatten_draws(params))
+
+
+@eqx.filter_jit
+def _smooth(log_prob: Float[Array, "B S"], efficiency: float) -> tuple[Float[Array, " B"], Float[Array, " B"]]:
+    """Leave-one-out log density and k-hat from the densities of rows under every draw, in whichever order."""
     from blackjax.diagnostics import psis_weights
 
-    draws = flatten_draws(params)
-    num_rows, num_draws = len(x), draws.weights.shape[0]
-    size = max(1, min(num_rows, _BLOCK_ELEMENTS // num_draws))
-    blocks = jnp.pad(x, ((0, -num_rows % size), (0, 0)), mode="edge").reshape(-1, size, x.shape[1])
+    def one_row(values):
+        log_weights, khat = psis_weights(-values, efficiency)
+        return jax.nn.logsumexp(log_weights + values), khat
 
-    def one_block(block):
-        log_prob = jax.lax.map(lambda draw: model.log_prob(draw, block), draws)  # (S, B)
-
-        def one_row(values):
-            log_weights, khat = psis_weights(-values, efficiency)
-            return jax.nn.logsumexp(log_weights + values), khat
-
-        return jax.vmap(one_row)(log_prob.T)
-
-    elpd, khat = jax.lax.map(one_block, blocks)
-    return elpd.ravel()[:num_rows], khat.ravel()[:num_rows]
+    return jax.vmap(one_row)(log_prob)

@@ -1,6 +1,7 @@
 """What every Bayesian engine returns: relabelled draws, label-free quantities, and diagnostics of both."""
 
 import abc
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import equinox as eqx
@@ -64,7 +65,7 @@ class Posterior[Info: AbstractInfo](eqx.Module, Shown):
     info: Info
     model: Mixture
 
-    @property
+    @cached_property
     def diagnostics(self) -> Diagnostics:
         """R-hat, ESS and Monte Carlo errors, of relabelled parameters and of label-free quantities."""
         if self.log_joint.ndim != 2:
@@ -72,7 +73,7 @@ class Posterior[Info: AbstractInfo](eqx.Module, Shown):
                 f"diagnostics need one posterior, got a batch of shape {self.log_joint.shape[:-2]}: index it first."
             )
         parameters = {name: summarise(np.asarray(v)) for name, v in self.model.family.estimates(self.params).items()}
-        return Diagnostics(parameters, self._label_free(), self.info.num_divergences())
+        return Diagnostics(parameters, self._label_free, self.info.num_divergences())
 
     @property
     def status(self) -> Status:
@@ -95,8 +96,9 @@ class Posterior[Info: AbstractInfo](eqx.Module, Shown):
             raise ValueError(
                 f"A status needs one posterior, got a batch of shape {self.log_joint.shape[:-2]}: index it first."
             )
-        return self.info.judge(Diagnostics({}, self._label_free(), self.info.num_divergences()))
+        return self.info.judge(Diagnostics({}, self._label_free, self.info.num_divergences()))
 
+    @cached_property
     def _label_free(self) -> dict[str, Summary]:
         quantities = {"log_likelihood": self.log_likelihood, "log_joint": self.log_joint} | _invariants(self)
         return {name: summarise(np.asarray(v)) for name, v in quantities.items()}
