@@ -200,10 +200,10 @@ def _smoothed(
     """Leave-one-out log density and k-hat of every row."""
     num_rows, num_draws = len(x), params.weights.shape[0] * params.weights.shape[1]
     size = max(1, min(num_rows, _BLOCK_ELEMENTS // num_draws))
-    blocks = np.pad(x, ((0, -num_rows % size), (0, 0)), mode="edge").reshape(-1, size, x.shape[1])
+    blocks = jnp.pad(x, ((0, -num_rows % size), (0, 0)), mode="edge").reshape(-1, size, x.shape[1])
     found = []
     for block in blocks:
-        log_prob = np.sort(np.asarray(_log_densities(model, jnp.asarray(block), params)).T)  # quicker than XLA sorts
+        log_prob = np.sort(np.asarray(_log_densities(model, block, params)).T)  # quicker than XLA sorts
         found.append(_smooth(jnp.asarray(log_prob), efficiency))
     elpd, khat = (np.concatenate(values)[:num_rows] for values in zip(*found, strict=True))
     return elpd, khat

@@ -294,10 +294,7 @@ def compare_fits(
     values = jax.numpy.asarray(data.values)
     check_fit(model, ml, values, "ml")
     check_fit(model, map_fit, values, "map")
-    for name, posterior in (("vi", vi), ("nuts", nuts)):
-        check_type(name, posterior, Posterior, f"draws from fit_{name}")
-        if not eqx.tree_equal(posterior.model, model):
-            raise ValueError(f"{name} must be of this model; it was fitted with another family, size or prior.")
+    _check_draws(model, vi=vi, nuts=nuts)
     rows = model.prepare(values)
     vi_draws, nuts_draws = thin(vi), thin(nuts)
     own = jax.random.split(key, 5)
@@ -340,6 +337,13 @@ def compare_fits(
         timings={},
         settings={},
     )
+
+
+def _check_draws(model: Mixture, **posteriors: Posterior) -> None:
+    for name, posterior in posteriors.items():
+        check_type(name, posterior, Posterior, f"draws from fit_{name}")
+        if not eqx.tree_equal(posterior.model, model):
+            raise ValueError(f"{name} must be of this model; it was fitted with another family, size or prior.")
 
 
 def _check(nuts: Posterior, values: Float[Array, "N D"], key: Key[Array, ""]) -> PredictiveCheck:

@@ -86,7 +86,7 @@ class Calibration(Shown):
                 told.append(f"{method}: no interval for any of {total} data sets.")
                 continue
             worst = min(rows, key=lambda row: row.coverage)
-            off = [row for row in rows if self._is_off(row)]
+            off = [row for row in rows if is_off(row.coverage, row.intervals, self.level)]
             which = f"{len(off)} of {len(rows)} quantities {'is' if len(off) == 1 else 'are'}" if off else "none is"
             mean = float(np.mean([row.coverage for row in rows]))
             told.append(
@@ -134,11 +134,12 @@ class Calibration(Shown):
             _median(self.estimates[method][found, i], truth[found]),
         )
 
-    def _is_off(self, row: CalibrationRow) -> bool:
-        from scipy.stats import binomtest
 
-        test = binomtest(round(row.coverage * row.intervals), row.intervals, self.level)
-        return bool(test.pvalue < _SURPRISING)
+def is_off(coverage: float, intervals: int, level: float) -> bool:
+    """Whether a share of so many intervals would be surprising if they covered at their level (binomial test)."""
+    from scipy.stats import binomtest
+
+    return bool(binomtest(round(coverage * intervals), intervals, level).pvalue < _SURPRISING)
 
 
 def wilson(held: int, total: int) -> tuple[float, float]:

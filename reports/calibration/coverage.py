@@ -11,9 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from scipy.stats import binomtest
-
 from mixtures._numbers import nominal, percent
+from mixtures.compare.coverage import is_off
 
 HERE = Path(__file__).parent
 COUNT, LEVEL = 500, 0.9
@@ -112,7 +111,7 @@ def _lines(found: dict) -> str:
             method,
             _least(free),
             _least([row for row in rows if row not in free]),
-            f"{sum(map(_is_off, rows))} of {len(rows)}",
+            f"{sum(is_off(row['coverage'], row['intervals'], LEVEL) for row in rows)} of {len(rows)}",
             percent(found["failed"][method]),
             percent(1 - found["trusted"][method]),
             _least_trusted(rows),
@@ -127,19 +126,10 @@ def _order(method: str) -> tuple[int, str]:
     return ["ML", "MAP", "VI", "NUTS"].index(engine), method
 
 
-def _test(row: dict):
-    return binomtest(round(row["coverage"] * row["intervals"]), row["intervals"], LEVEL)
-
-
-def _is_off(row: dict) -> bool:
-    return _test(row).pvalue < 0.001
-
-
 def _least(rows: list[dict]) -> str:
     """The least coverage of several quantities with its 95 % Wilson score interval, and of which."""
     row = min(rows, key=itemgetter("coverage"))
-    low, high = _test(row).proportion_ci(0.95, "wilson")
-    return f"{percent(row['coverage'])} ({100 * low:.0f}–{100 * high:.0f}), {row['quantity']}"
+    return f"{percent(row['coverage'])} ({100 * row['low']:.0f}–{100 * row['high']:.0f}), {row['quantity']}"
 
 
 def _least_trusted(rows: list[dict]) -> str:
