@@ -32,24 +32,34 @@ def map_in_blocks(function, cases, most: int):
 
     The last block repeats a case to be as long as the others: `jax.lax.map` would compile the function twice.
     """
-    count = jax.tree.leaves(cases)[0].shape[0]
-    num_blocks = -(-count // max(1, most))
-    if num_blocks <= 1:
+    blocks, places, count = _blocks(cases, most)
+    if len(places) <= 1:
         return jax.vmap(function)(cases)
-    size = -(-count // num_blocks)
-    places = np.minimum(np.arange(num_blocks * size), count - 1)
-    blocks = jax.tree.map(lambda leaf: leaf[places].reshape(num_blocks, size, *leaf.shape[1:]), cases)
     found = jax.lax.map(jax.vmap(function), blocks)
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], found)
 
 
-def block_size(count: int, elements_per_draw: int) -> int:
-    """How many of `count` draws to work on at once.
+def sum_in_blocks(function, cases, most: int):
+    """Sum of a function's arrays over all cases (leading axis), of which at most so many are worked on at once."""
+    blocks, places, count = _blocks(cases, most)
 
-    A number that divides `count`, if there is one not much below the bound: a rest would be compiled by itself.
-    """
-    most = max(1, min(count, _BLOCK_ELEMENTS // elements_per_draw))
-    return next((size for size in range(most, most // 2, -1) if count % size == 0), most)
+    def add(total, block):
+        own, counts = block
+        found = jax.vmap(function)(own)
+        return jax.tree.map(lambda t, leaf: t + jnp.tensordot(counts.astype(leaf.dtype), leaf, 1), total, found), None
+
+    one = jax.eval_shape(function, jax.tree.map(lambda leaf: leaf[0], cases))
+    nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), one)
+    return jax.lax.scan(add, nothing, (blocks, places < count))[0]
+
+
+def _blocks(cases, most: int):
+    """Cases in blocks of equal size, the last repeated where there are too few; their places, and how many they are."""
+    count = jax.tree.leaves(cases)[0].shape[0]
+    num_blocks = -(-count // max(1, most))
+    size = -(-count // num_blocks)
+    places = np.arange(num_blocks * size).reshape(num_blocks, size)
+    return jax.tree.map(lambda leaf: leaf[np.minimum(places, count - 1)], cases), places, count
 
 
 def choose(condition: Bool[Array, "..."], one, other):

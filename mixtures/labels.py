@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from mixtures._kernel import Rows
-from mixtures._trees import block_size
+from mixtures._trees import flatten_draws, map_in_blocks, sum_in_blocks
 from mixtures.families import AbstractParams
 from mixtures.model import Mixture
 
@@ -85,48 +85,79 @@ def relabel(
     `reference` (equivalence classes representatives: Papastamoulis and Iliopoulos 2010). ``"ecr_iterative"``: the same
     with each row's commonest component among all relabelled draws, repeated (Rodríguez and Walker 2014).
     """
-    of_average, of_draw, most_rounds = METHODS[method]
     num_chains, num_draws = params.weights.shape[:2]
-    flat = jax.tree.map(lambda leaf: leaf.reshape(num_chains * num_draws, *leaf.shape[2:]), params)
-    block = block_size(num_chains * num_draws, rows.num_rows * model.num_components)
-
-    def align(average):
-        """Permutations, margins and the new average, given the average responsibilities (K, N)."""
-        pattern = of_average(average)
-
-        def add(total, draws):
-            permutations, margins, aligned = jax.vmap(lambda draw: _align(model, rows, pattern, of_draw, draw))(draws)
-            return total + jnp.sum(aligned, axis=0), (permutations, margins)
-
-        total, (permutations, margins) = _scan_blocks(add, jnp.zeros_like(average), flat, block)
-        return total / (num_chains * num_draws), permutations, margins
+    flat, chosen = flatten_draws(params), METHODS[method]
+    draws = _Draws(flat, model, chosen, *rows.for_draws(model.num_components))
 
     def again(carry):
-        average, permutations, _, rounds, _ = carry
-        average, updated, margins = align(average)
-        return average, updated, margins, rounds + 1, (rounds == 0) | jnp.any(updated != permutations)
+        permutations, _, rounds, _ = carry
+        average = jax.lax.cond(rounds == 0, lambda _: draws.of_reference(reference), draws.average, permutations)
+        updated, margins = jax.vmap(lambda cost: _align(model, cost))(draws.costs(average))
+        return updated, margins, rounds + 1, (rounds == 0) | jnp.any(updated != permutations)
 
     own = jnp.broadcast_to(jnp.arange(flat.weights.shape[1]), flat.weights.shape)
-    average = model.component_responsibilities(reference, rows)
-    carry = (average, own, jnp.zeros_like(flat.weights[:, 0]), jnp.int32(0), jnp.array(True))
-    _, permutations, margins, _, _ = jax.lax.while_loop(lambda c: c[4] & (c[3] < most_rounds), again, carry)
+    carry = (own, jnp.zeros_like(flat.weights[:, 0]), jnp.int32(0), jnp.array(True))
+    permutations, margins, _, _ = jax.lax.while_loop(lambda c: c[3] & (c[2] < chosen.most_rounds), again, carry)
 
-    aligned = jax.vmap(model.family.permute)(flat, permutations[:, : model.num_components])
-    aligned = jax.tree.map(lambda leaf: leaf.reshape(num_chains, num_draws, *leaf.shape[1:]), aligned)
-    permutations = permutations.reshape(num_chains, num_draws, -1)
+    shape = num_chains, num_draws
+    aligned = jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), draws.aligned(permutations))
     ambiguity = jnp.mean(jax.nn.sigmoid(-margins))
-    return aligned, Relabelling(permutations, ambiguity)
+    return aligned, Relabelling(permutations.reshape(*shape, -1), ambiguity)
 
 
-@eqx.filter_jit  # traced once, however many programs use it
-def _align(
-    model: Mixture, rows: Rows, pattern: Float[Array, "K N"], of_draw: Callable, draw: AbstractParams
-) -> tuple[Int[Array, " K"], Float[Array, ""], Float[Array, "K N"]]:
-    """Permutation of one draw that fits the pattern best, its margin, and what the draw adds to the next average."""
-    responsibilities = of_draw(model.component_responsibilities(draw, rows))
-    cost = _between_alike(model, -pattern @ responsibilities.T)
+class _Draws(NamedTuple):
+    """Draws whose responsibilities are made anew, for one of B blocks of rows and some draws at a time."""
+
+    params: AbstractParams
+    model: Mixture
+    method: _Method
+    rows: Rows
+    together: int
+
+    def aligned(self, permutations: Int[Array, "S K"]) -> AbstractParams:
+        return jax.vmap(self.model.family.permute)(self.params, permutations[:, : self.model.num_components])
+
+    def of_reference(self, reference: AbstractParams) -> Float[Array, "B K n"]:
+        return self._map_blocks(lambda block: self.model.component_responsibilities(reference, block))
+
+    def average(self, permutations: Int[Array, "S K"]) -> Float[Array, "B K n"]:
+        """What the draws say of every row on average, once they are permuted."""
+        aligned = self.aligned(permutations)
+
+        def total(block: Rows) -> Float[Array, "K n"]:
+            return sum_in_blocks(lambda draw: self._responsibilities(draw, block), aligned, self.together)
+
+        return self._map_blocks(total) / len(permutations)
+
+    def costs(self, average: Float[Array, "B K n"]) -> Float[Array, "S K K"]:
+        """What it costs to call a draw's components by the labels of this average."""
+        pattern = jnp.where(self.rows.is_row()[:, None], jax.vmap(self.method.of_average)(average), 0.0)
+        num_draws, num_labels = self.params.weights.shape
+
+        def add(total, case):
+            number, own = case
+            block = self.rows.block(number)
+
+            def gain(draw: AbstractParams) -> Float[Array, "K K"]:
+                return (self._responsibilities(draw, block) @ own.T).T
+
+            return total - map_in_blocks(gain, self.params, self.together), None
+
+        nothing = jnp.zeros((num_draws, num_labels, num_labels), pattern.dtype)
+        return jax.lax.scan(add, nothing, (jnp.arange(len(pattern)), pattern))[0]
+
+    def _responsibilities(self, draw: AbstractParams, block: Rows) -> Float[Array, "K n"]:
+        return self.method.of_draw(self.model.component_responsibilities(draw, block))
+
+    def _map_blocks(self, function: Callable[[Rows], Float[Array, "K n"]]) -> Float[Array, "B K n"]:
+        return jax.lax.map(lambda number: function(self.rows.block(number)), jnp.arange(len(self.rows.blocks)))
+
+
+def _align(model: Mixture, cost: Float[Array, "K K"]) -> tuple[Int[Array, " K"], Float[Array, ""]]:
+    """The permutation of one draw that costs least, and its margin."""
+    cost = _between_alike(model, cost)
     permutation = assign(cost)
-    return permutation, _margin(cost[:, permutation]), responsibilities[permutation]
+    return permutation, _margin(cost[:, permutation])
 
 
 def _between_alike(model: Mixture, cost: Float[Array, "K K"]) -> Float[Array, "K K"]:
@@ -153,16 +184,3 @@ def _margin(cost: Float[Array, "K K"]) -> Float[Array, ""]:
     own = jnp.diagonal(cost)
     exchange = cost + cost.T - own[:, None] - own
     return jnp.min(exchange[np.triu_indices(cost.shape[0], 1)])
-
-
-def _scan_blocks(add, total, draws, block: int):
-    """Scan `add` over blocks of draws, the last of which may be shorter."""
-    count = jax.tree.leaves(draws)[0].shape[0]
-    whole = count // block * block
-    blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, block, *leaf.shape[1:]), draws)
-    total, outputs = jax.lax.scan(add, total, blocks)
-    outputs = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), outputs)
-    if whole < count:
-        total, rest = add(total, jax.tree.map(lambda leaf: leaf[whole:], draws))
-        outputs = jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, rest)
-    return total, outputs

@@ -124,7 +124,7 @@ def test_gradient_makes_no_second_pass_over_the_data():
 def test_blocks_change_nothing(problem, monkeypatch):
     whole = problem.prepare()
     monkeypatch.setattr(blocking, "_WHOLE_LIMIT", 10)
-    monkeypatch.setattr(blocking, "_BLOCK_ROWS", 256)
+    monkeypatch.setattr(blocking, "_BLOCK_LIMIT", 10)
     monkeypatch.setattr(blocking, "_CACHE_LIMIT", 10)
     blocked = problem.prepare(lanes=2)  # another number of lanes, so traced anew
     assert whole.blocks.shape[0] == 1

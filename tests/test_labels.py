@@ -10,7 +10,8 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 import mixtures as mx
-from mixtures import _trees, labels
+from mixtures import labels
+from mixtures._kernel import rows as blocking
 from mixtures.labels import canonical_order
 from tests.models import gaussian
 
@@ -116,7 +117,11 @@ def test_blocks_change_nothing(draws, monkeypatch):
     params = jax.tree.map(lambda leaf: leaf[:, :19], params)
     reference = jax.tree.map(lambda leaf: leaf[0, 3], params)
     whole = relabel(model, rows, params, reference)
-    monkeypatch.setattr(_trees, "_BLOCK_ELEMENTS", 7 * rows.num_rows * 3)  # blocks of seven, the last of three
+    monkeypatch.setattr(blocking, "_CACHE_LIMIT", 7 * rows.num_rows * 3)  # blocks of seven draws, the last of three,
+    monkeypatch.setattr(blocking, "_FEWEST_DRAWS", 1)
+    monkeypatch.setattr(blocking, "_WHOLE_LIMIT", 10)  # and of forty rows, the last of ten
+    monkeypatch.setattr(blocking, "_BLOCK_LIMIT", 10)
+    monkeypatch.setattr(blocking, "_FEWEST_ROWS", 40)
     blocked = eqx.filter_jit(lambda *arguments: labels.relabel(*arguments))(model, rows, params, reference)
     jax.tree.map(np.testing.assert_array_equal, whole[0], blocked[0])
     np.testing.assert_allclose(whole[1].ambiguity, blocked[1].ambiguity, atol=1e-12)
@@ -143,3 +148,27 @@ def test_canonical_order_is_by_first_coordinate_then_the_next():
     model = mx.Mixture(mx.Gaussian("spherical"), 3)
     params = gaussian(jnp.ones(3) / 3, jnp.array([[2.0, 0.0], [1.0, 5.0], [1.0, 4.0]]), jnp.ones(3), "spherical")
     assert canonical_order(model, params).tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize("known", ["all", "missing", "labels"])
+def test_blocks_of_rows_by_themselves_make_the_whole(known, monkeypatch):
+    """Padding apart, whatever is known of the rows."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(70, 2))
+    model = mx.Mixture.for_data(x, 3)
+    params = gaussian(jnp.array([0.2, 0.3, 0.5]), jnp.asarray(rng.normal(size=(3, 2))), jnp.tile(jnp.eye(2), (3, 1, 1)))
+    if known == "missing":
+        x[rng.random(70) < 0.3, 1] = np.nan
+    given = np.where(rng.random(70) < 0.5, 2, -1) if known == "labels" else None
+    for name in ("_WHOLE_LIMIT", "_BLOCK_LIMIT", "_FEWEST_ROWS", "_GROUP_BLOCK"):
+        monkeypatch.setattr(blocking, name, 16)
+    whole = model.prepare(x, labels=given)
+    rows, _ = whole.for_draws(3)
+    assert len(rows.blocks) > 3
+    assert not rows.is_row().all()
+    each = [np.asarray(model.component_responsibilities(params, rows.block(i))) for i in range(len(rows.blocks))]
+    found = np.concatenate(each, axis=1)[:, rows.is_row().ravel()]
+    expected = np.asarray(model.component_responsibilities(params, whole))
+    if whole.groups is not None:
+        expected = expected[:, np.argsort(whole.groups.place)]
+    np.testing.assert_allclose(found, expected, atol=1e-12)

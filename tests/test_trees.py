@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mixtures._trees import map_in_blocks
+from mixtures._trees import map_in_blocks, sum_in_blocks
 
 
 @pytest.mark.parametrize("most", [0, 1, 3, 6, 7, 100])
@@ -35,3 +35,11 @@ def test_the_function_is_traced_once_and_at_most_so_many_cases_are_worked_on():
 
     map_in_blocks(seen, jnp.arange(10.0), 4)
     assert set(sizes) == {4}
+
+
+@pytest.mark.parametrize("most", [1, 3, 7, 100])
+def test_sums_in_blocks_count_each_case_once(most):
+    cases = jnp.arange(1.0, 8.0)
+    total, squares = sum_in_blocks(lambda v: (v, jnp.array([v, v**2])), cases, most)
+    np.testing.assert_allclose(total, 28.0)
+    np.testing.assert_allclose(squares, [28.0, 140.0])

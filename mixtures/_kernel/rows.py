@@ -3,8 +3,10 @@
 from typing import Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int
 
 from mixtures._kernel.frame import Frame
@@ -14,9 +16,11 @@ CENTRED: Form = "centred"  # accurate however narrow a component is
 PRODUCTS: Form = "products"  # two matrix products with all cross products of the features
 SQUARES: Form = "squares"  # two matrix products with the squares of the features
 
-_BLOCK_ROWS = 65_536  # rows of a block of products; measured flat between 4,096 and 65,536 on two cores
-_WHOLE_LIMIT = 2**26  # largest N × max(K, P) × lanes held at once (512 MB in float64) before rows are blocked
+_MEMORY_LIMIT = 2**26  # largest rows × max(K × lanes, P) held at once: 512 MB in float64
+_WHOLE_LIMIT = 2**20  # largest N × K × lanes of a processor with caches before rows are blocked,
+_BLOCK_LIMIT = 2**18  # and of a block: four times as fast as all of 100,000 rows for 64 lanes of 3 components
 _CACHE_LIMIT = 2**17  # largest rows × K × D × lanes of a centred block: it should fit a cache
+_FEWEST_ROWS, _FEWEST_DRAWS = 256, 16  # of a block, and worked on at once
 _GROUP_BLOCK = 256  # rows of a block where rows are grouped, so that padding stays small
 
 
@@ -74,6 +78,30 @@ class Rows(eqx.Module):
         flat = jnp.zeros(self.weights.size, weights.dtype).at[places].set(weights)
         return eqx.tree_at(lambda rows: rows.weights, self, flat.reshape(self.weights.shape))
 
+    def for_draws(self, num_components: int) -> tuple["Rows", int]:
+        """The same rows in blocks that suit many draws, and how many of these to work on at once."""
+        together = max(_FEWEST_DRAWS, _CACHE_LIMIT // (self.num_rows * num_components))
+        if self.groups is not None:
+            return self, together
+        num_features = len(self.frame.loc)
+        z = self.blocks[:, 1 : 1 + num_features] if self.stored else self.blocks
+        z = z.swapaxes(0, 1).reshape(num_features, -1)[:, : self.num_rows].T
+        return _arrange(z, self.row_weights(), self.frame, self.form, num_components * together), together
+
+    def block(self, number: Int[ArrayLike, ""]) -> "Rows":
+        """One block by itself, whose padding counts as rows."""
+        groups, size = self.groups, self.weights.shape[1]
+        if groups is not None:
+            own, place = groups.of_block[number], jnp.arange(size)
+            groups = Groups(groups.observed[own][None], groups.component[own][None], jnp.zeros(1, int), place)
+        block, weights = self.blocks[number][None], self.weights[number][None]
+        return Rows(block, weights, self.frame, groups, self.form, self.stored, size)
+
+    def is_row(self) -> Bool[Array, "B n"]:
+        """Which places of the blocks hold a row of the data; the others are padding."""
+        places = jnp.arange(self.num_rows) if self.groups is None else self.groups.place
+        return jnp.zeros(self.weights.size, bool).at[places].set(True).reshape(self.weights.shape)
+
     @staticmethod
     @eqx.filter_jit
     def prepare(
@@ -84,18 +112,9 @@ class Rows(eqx.Module):
         weights: Float[Array, " N"] | None = None,
     ) -> "Rows":
         """Standardise and block complete rows; `num_lanes` is how many starts or draws are worked on at once."""
-        frame, (num_rows, num_features) = Frame.of(x), x.shape
-        z = frame.standardise(x)
-        weights = jnp.ones(num_rows, x.dtype) if weights is None else weights
-        lanes = num_components * num_lanes
-        if form == CENTRED:
-            size = min(num_rows, max(256, _CACHE_LIMIT // (lanes * num_features)))
-            return Rows(*_blocked(z, weights, size), frame, None, form, False, num_rows)
-        num_stats = 1 + num_features + (num_features * (num_features + 1) // 2 if form == PRODUCTS else num_features)
-        if num_rows * max(num_stats, lanes) <= _WHOLE_LIMIT:
-            return Rows(statistics(z.T, form)[None], weights[None], frame, None, form, True, num_rows)
-        size = min(num_rows, max(256, min(_BLOCK_ROWS, _WHOLE_LIMIT // max(num_stats, lanes))))
-        return Rows(*_blocked(z, weights, size), frame, None, form, False, num_rows)
+        frame = Frame.of(x)
+        weights = jnp.ones(len(x), x.dtype) if weights is None else weights
+        return _arrange(frame.standardise(x), weights, frame, form, num_components * num_lanes)
 
     @staticmethod
     def prepare_grouped(
@@ -110,7 +129,23 @@ class Rows(eqx.Module):
         return Rows(blocks, jnp.where(rows >= 0, weights[rows], 0.0), frame, groups, form, False, num_rows)
 
 
+def _arrange(z: Float[Array, "N D"], weights: Float[Array, " N"], frame: Frame, form: Form, lanes: int) -> Rows:
+    """Standardised rows in blocks, for as many components of all starts or draws together as there are lanes."""
+    num_rows, num_features = z.shape
+    if form == CENTRED:
+        size = max(_FEWEST_ROWS, _CACHE_LIMIT // (lanes * num_features))
+        return Rows(*_blocked(z, weights, size), frame, None, form, False, num_rows)
+    num_stats = 1 + num_features + (num_features * (num_features + 1) // 2 if form == PRODUCTS else num_features)
+    size = _MEMORY_LIMIT // max(num_stats, lanes)
+    if jax.default_backend() == "cpu" and num_rows * lanes > _WHOLE_LIMIT:
+        size = min(size, _BLOCK_LIMIT // lanes)
+    if num_rows <= size:
+        return Rows(statistics(z.T, form)[None], weights[None], frame, None, form, True, num_rows)
+    return Rows(*_blocked(z, weights, max(_FEWEST_ROWS, size)), frame, None, form, False, num_rows)
+
+
 def _blocked(z: Float[Array, "N D"], weights: Float[Array, " N"], size: int):
+    size = min(z.shape[0], size)
     count = -(-z.shape[0] // size)
     padding = count * size - z.shape[0]
     blocks = jnp.pad(z, ((0, padding), (0, 0))).reshape(count, size, -1).swapaxes(1, 2)

@@ -220,7 +220,7 @@ def _kernel_for(model: Mixture, rows: Rows, target: Float[Array, ""], num_warmup
 
 @eqx.filter_jit
 def _begin(model, x, key, target, points: Float[Array, "C d"], num_warmup: int) -> tuple[Rows, HMCState]:
-    rows = model.prepare(x, len(points))
+    rows = model.prepare(x)
     _, start, _ = _kernel_for(model, rows, target, num_warmup)
     # One chain after another: a program for all at once takes twice as long to compile.
     return rows, jax.lax.map(lambda own: start(*own), (jax.random.split(key, len(points)), points))

@@ -17,7 +17,7 @@ from mixtures._frames import names_of
 from mixtures._kernel import Rows
 from mixtures._numbers import percent
 from mixtures._status import Status
-from mixtures._trees import flatten_draws, map_draws
+from mixtures._trees import flatten_draws, map_draws, map_in_blocks
 from mixtures.bayes.diagnostics import MAX_RHAT, Diagnostics, Summary, summarise
 from mixtures.families import AbstractParams
 from mixtures.invariants import invariants
@@ -241,12 +241,13 @@ def assemble[Info: AbstractInfo](
     Labels follow `reference` where it is given, and otherwise the draw of highest log joint in canonical order.
     """
     flat = flatten_draws(params)
+    blocked, together = rows.for_draws(model.num_components)
 
     def densities(draw):
-        log_likelihood = model.log_likelihood(draw, rows)
+        log_likelihood = model.log_likelihood(draw, blocked)
         return log_likelihood, log_likelihood + model.log_prior(draw)
 
-    log_likelihood, log_joint = map_draws(densities, flat, rows.num_rows * model.num_components)
+    log_likelihood, log_joint = map_in_blocks(densities, flat, together)
     if reference is None:
         best = jax.tree.map(lambda leaf: leaf[jnp.argmax(log_joint)], flat)
         reference = model.family.permute(best, canonical_order(model, best))

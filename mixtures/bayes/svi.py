@@ -50,7 +50,9 @@ def everything(rows: Rows, num_steps: int) -> Steps:
     return Steps(lambda _: rows, jax.random.split(jax.random.key(0), num_steps))
 
 
-def batches(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_steps: int, batch_size: int) -> Steps:
+def batches(
+    model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_steps: int, batch_size: int, num_lanes: int
+) -> Steps:
     """Rows drawn with replacement, each as heavy as N / batch_size, so that their log-likelihood is unbiased.
 
     (Hoffman, Blei, Wang and Paisley 2013, section 2.3.)
@@ -59,7 +61,7 @@ def batches(model: Mixture, x: Float[Array, "N D"], key: Key[Array, ""], num_ste
     weights = jnp.full(batch_size, num_rows / batch_size, x.dtype)
 
     def drawn(key):
-        return model.prepare(x[jax.random.randint(key, (batch_size,), 0, num_rows)], NUM_PARTICLES, weights)
+        return model.prepare(x[jax.random.randint(key, (batch_size,), 0, num_rows)], num_lanes, weights)
 
     return Steps(drawn, jax.random.split(key, num_steps))
 
@@ -117,19 +119,27 @@ def optimise(
     (_, halves), _ = jax.lax.scan(step, (first, begun), (jnp.arange(num_steps), steps.keys))
     mean = jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), halves)
     three = [*(jax.tree.map(lambda leaf, i=i: leaf[i], halves) for i in range(2)), mean]
-    before, after, log_weights = (weigh(energy, guide, params, key_weigh, u, NUM_WEIGHED)[1] for params in three)
+    before, after, log_weights = (
+        weigh(energy, guide, params, key_weigh, u, NUM_WEIGHED, NUM_PARTICLES)[1] for params in three
+    )
     gain = after - before
     return Optimised(mean, jnp.mean(log_weights), jnp.mean(gain), jnp.std(gain) / jnp.sqrt(NUM_WEIGHED))
 
 
 def weigh(
-    energy: Energy, guide: Approximation, params: dict[str, Any], key: Key[Array, ""], u: Float[Array, " d"], count: int
+    energy: Energy,
+    guide: Approximation,
+    params: dict[str, Any],
+    key: Key[Array, ""],
+    u: Float[Array, " d"],
+    count: int,
+    together: int,
 ) -> tuple[Float[Array, "S d"], Float[Array, " S"]]:
-    """Draws from a guide with these parameters, and their log importance weights."""
+    """Draws from a guide with these parameters, and their log importance weights, so many at once."""
     found = cast(dist.Distribution, numpyro.handlers.substitute(guide.distribution, data=params)(u))
     if isinstance(found, dist.Delta):
         # Laplace: the normal with the curvature of the density at its mode; NaN where that is not definite.
         mode = jnp.asarray(found.v)
         found = dist.MultivariateNormal(mode, precision_matrix=hessian(energy, mode))
     draws = jnp.asarray(found.sample(key, (count,)))
-    return draws, -map_in_blocks(energy, draws, NUM_PARTICLES * 16) - found.log_prob(draws)
+    return draws, -map_in_blocks(energy, draws, together) - found.log_prob(draws)

@@ -198,7 +198,8 @@ def _check_batch(batch_size: int, guide: str, num_rows: int) -> int:
 def _fit(
     model, x, key, reference, guide: str, num_starts: int, num_steps: int, num_samples: int, batch_size: int | None
 ) -> Posterior[VIInfo]:
-    rows = model.prepare(x, num_starts * NUM_PARTICLES)
+    num_lanes = num_starts * NUM_PARTICLES
+    rows = model.prepare(x, num_lanes)
     coordinates = Coordinates.of(model, rows.frame)
     key_starts, key_fit, key_batches = jax.random.split(key, 3)
     starts = jax.vmap(lambda p: coordinates.vector(coordinates.into_support(p)))(
@@ -209,7 +210,7 @@ def _fit(
         info, draws = _along_paths(energy, key_fit, starts, num_samples)
     else:
         seen = everything(rows, num_steps)
-        steps = seen if batch_size is None else batches(model, x, key_batches, num_steps, batch_size)
+        steps = seen if batch_size is None else batches(model, x, key_batches, num_steps, batch_size, num_lanes)
         info, draws = _by_steps(energy, coordinates, guide, model, key_fit, starts, steps, num_samples)
     return assemble(model, rows, coordinates.of_draws(draws[None]), info, reference)
 
@@ -235,6 +236,8 @@ def _by_steps(
     )
     best = jnp.argmax(jnp.where(jnp.isfinite(ended.elbo), ended.elbo, -jnp.inf))
     own = jax.tree.map(lambda leaf: leaf[best], ended)
-    draws, log_weights = weigh(energy, chosen, own.params, key_draws, starts[best], num_samples)
+    draws, log_weights = weigh(
+        energy, chosen, own.params, key_draws, starts[best], num_samples, len(starts) * NUM_PARTICLES
+    )
     mcse = jnp.std(log_weights) / jnp.sqrt(num_samples)
     return VIInfo(guide, jnp.mean(log_weights), mcse, log_weights, ended.elbo, own.drift, own.drift_mcse), draws
