@@ -1,4 +1,4 @@
-"""The Bayesian side: a gradient beside `MixtureSameFamily`, a simulation study under `vmap`, relabelling, evidence."""
+"""The Bayesian side: gradients beside `MixtureSameFamily`, a simulation study under `vmap`, relabelling."""
 
 import time
 from collections.abc import Callable
@@ -17,6 +17,7 @@ _REPEATS = 50
 def run():
     """Yield a row for each."""
     yield gradient()
+    yield particles()
     yield study()
     yield relabelling()
 
@@ -55,6 +56,27 @@ def gradient():
     theirs, sites = jax.jit(jax.grad(peer)), model.family.sites(params)
     own, other = seconds(lambda: ours(params), _REPEATS), seconds(lambda: theirs(sites), _REPEATS)
     return "gradient, N=20,000 D=4 K=4 full", 1e3 * own, "MixtureSameFamily", 1e3 * other, "ms"
+
+
+def particles():
+    """Gradients at 64 draws at once, as variational inference takes them, N = 100,000, D = 2, K = 3."""
+    x = jnp.asarray(groups(100_000, 2, 3))
+    model = mx.Mixture(mx.Gaussian("full"), 3)
+    params = mx.fit_em(model, x, key=jax.random.key(0), objective="ml", num_starts=2).params
+    draws = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (64, *leaf.shape)), params)
+
+    def taken(rows) -> float:
+        gradients = jax.jit(jax.vmap(jax.grad(lambda p: model.log_likelihood(p, rows))))
+        return seconds(lambda: gradients(draws), 10) / 64
+
+    whole, blocks = model.prepare(x), model.prepare(x, 64)
+    return (
+        "gradient of 64 at once, N=100,000 D=2 K=3",
+        1e3 * taken(blocks),
+        "rows in one block",
+        1e3 * taken(whole),
+        "ms",
+    )
 
 
 def study():
